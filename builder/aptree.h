@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Trees that apt and debootstrap read: a local archive (dists/, pool/) over the store, and an apt whose lists are
+ * there already, so that it needs neither update nor network. All indexes given were verified before. */
+#ifndef PV_APTREE_H
+#define PV_APTREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "error.h"
+#include "store.h"
+
+/* One component of one suite. Strings are borrowed. */
+struct pv_aptree_index {
+	const char *base_url;		/* mirror the suite comes from */
+	const char *suite;		/* folder below dists/: "bookworm-security" */
+	const char *component;		/* "main" */
+	const char *inrelease_path;	/* verified */
+	const char *packages_path;	/* verified and uncompressed; may be empty */
+};
+
+struct pv_aptree_deb {
+	const char *filename;		/* pool/...; must pass pv_url_path_ok */
+	const char *sha256;
+	uint64_t size;
+};
+
+/* Lays out dir/dists/SUITE/InRelease, dir/dists/SUITE/COMPONENT/binary-ARCH/Packages and dir/pool/...: hard links
+ * where they can be made, else reflinks or copies; folders 0755, files readable by all. `dir` is made if needed;
+ * what is there already and right stays. All suites share one tree: two files of one name and different content are
+ * PV_ERR_ARCHIVE. A .deb that the store lacks is PV_ERR_ARCHIVE. */
+int pv_aptree_archive(const char *dir, const char *arch, const struct pv_aptree_index *indexes, size_t nindexes,
+		      const struct pv_aptree_deb *debs, size_t ndebs, const struct pv_store *store,
+		      struct pv_error *err) PV_MUST_CHECK;
+
+/* How an apt is to be set up below `dir`: apt.conf, sources.list, lists/. */
+struct pv_aptree_apt {
+	const char *dir;		/* here, made if needed */
+	const char *seen_dir;		/* the same folder as apt sees it: "/run/pvimg/apt", or "." with cwd there.
+					 * [A-Za-z0-9/.-] only */
+	const char *archive_dir;	/* the archive tree as apt sees it: "/run/pvimg/archive"; [A-Za-z0-9/.-] only. It
+					 * need not exist for resolving */
+	const char *arch;
+	const char *extra_conf;		/* more lines for apt.conf, or NULL */
+	const struct pv_aptree_deb *only;	/* the lists name these .debs (by sha256) and no others: apt starts at once
+					 * and cannot choose what was not planned. NULL: everything */
+	size_t nonly;
+	bool private_state;		/* true: nothing outside `dir` is read or written: its own (empty or given)
+					 * status, cache, preferences, no host configuration. false: the target's own
+					 * dpkg status and apt.conf.d hold, only sources and lists are ours */
+};
+
+/* Writes them. Use: APT_CONFIG=SEEN_DIR/apt.conf apt-get ... With private_state the dpkg status is dir/status: written
+ * empty unless it is there. */
+int pv_aptree_apt(const struct pv_aptree_apt *apt, const struct pv_aptree_index *indexes, size_t nindexes,
+		  struct pv_error *err) PV_MUST_CHECK;
+
+/* Writes a stanza as it was read (comments and blanks apart), an empty line behind it. */
+struct pv_stanza;
+void pv_aptree_print(FILE *out, const struct pv_stanza *s);
+
+#endif

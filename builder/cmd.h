@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands of pvimg: one cmd_NAME.c each, one row in main.c's table. */
+#ifndef PV_CMD_H
+#define PV_CMD_H
+
+#include <stdbool.h>
+
+#include "error.h"
+#include "log.h"
+#include "plan.h"
+#include "text.h"
+
+/* What the command line said. Strings are borrowed from argv; NULL: not said. */
+struct pv_opts {
+	const char *out, *cache, *recipes, *mirror, *security, *keyring, *suite;
+	struct pv_strv sets;		/* --set key=value, in order */
+	unsigned jobs;			/* 0: not said */
+	bool json, verbose, no_wait, allow_older, explain, all;
+};
+
+struct pv_cmd_ctx {
+	struct pv_opts opts;
+	struct pv_paths paths;
+	struct pv_log *log;
+};
+
+/* argv: the words after the command and the options, argc of them. Returns 0, or -1 with the error that main prints
+ * and whose kind is the exit code. A command prints its result on stdout itself. */
+typedef int pv_cmd_fn(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error *err);
+
+pv_cmd_fn pv_cmd_build;
+pv_cmd_fn pv_cmd_plan;
+pv_cmd_fn pv_cmd_list;
+pv_cmd_fn pv_cmd_lint;
+pv_cmd_fn pv_cmd_doctor;
+pv_cmd_fn pv_cmd_clean;
+
+/* Loads NAME with the command line's overrides; prints every finding as FILE:LINE:COLUMN: text on stderr. */
+struct pv_recipe;
+int pv_cmd_load_recipe(struct pv_cmd_ctx *ctx, const char *name, struct pv_recipe *ret, struct pv_error *err)
+	PV_MUST_CHECK;
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pvimg clean: removes what builds that were interrupted left, and with --all the package store. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "fsutil.h"
+#include "ns.h"
+#include "workdir.h"
+
+#define LOCK_SUFFIX ".lock"
+
+struct cleaned {
+	size_t work, results, failed, live;
+	bool store;
+};
+
+static void closedirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* The entries of dir that are no "." and ".."; a folder that is not there has none. */
+static int list(const char *path, struct pv_strv *ret, struct pv_error *err)
+{
+	__attribute__((cleanup(closedirp))) DIR *dir = opendir(path);
+	const struct dirent *de;
+
+	if (!dir && errno == ENOENT)
+		return 0;
+	if (!dir)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot read", path);
+	while ((de = readdir(dir)))
+		if (!pv_streq(de->d_name, ".") && !pv_streq(de->d_name, ".."))
+			pv_strv_add(ret, de->d_name);
+	pv_strv_sort(ret);
+	return 0;
+}
+
+/* out/.NAME.new of builds whose lock out/.NAME.lock nobody holds, and the lock. */
+static int clean_unfinished(const char *out, const char *lock_name, struct cleaned *c, struct pv_error *err)
+{
+	pv_autofree char *stem = pv_xstrndup(lock_name, strlen(lock_name) - strlen(LOCK_SUFFIX));
+	pv_autofree char *lock_path = pv_path_join(out, lock_name);
+	pv_autofree char *hidden = pv_fmt("%s/%s.new", out, stem);
+	pv_autoclose int lock = -1;
+
+	if (pv_lock(lock_path, false, &lock, err) < 0)
+		return -1;
+	if (lock < 0) {
+		c->live++;
+		return 0;
+	}
+	c->results += pv_exists(hidden);
+	if (pv_rmtree(hidden, err) < 0)
+		return -1;
+	if (unlink(lock_path) < 0)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot remove", lock_path);
+	return 0;
+}
+
+static int clean_out(const char *out, struct cleaned *c, struct pv_error *err)
+{
+	pv_autofree char *failed = pv_path_join(out, ".failed");
+	pv_autostrv entries = PV_STRV_INIT, failures = PV_STRV_INIT;
+
+	if (list(out, &entries, err) < 0 || list(failed, &failures, err) < 0)
+		return -1;
+	for (size_t i = 0; i < entries.n; i++)
+		if (entries.v[i][0] == '.' && pv_ends(entries.v[i], LOCK_SUFFIX) &&
+		    clean_unfinished(out, entries.v[i], c, err) < 0)
+			return -1;
+	c->failed = failures.n;
+	return pv_rmtree(failed, err);
+}
+
+/* Work folders on disk belong to subordinate ids: only the builder namespace can remove them. */
+static int clean_work(const char *cache, struct cleaned *c, struct pv_error *err)
+{
+	size_t live, stale;
+
+	if (pv_workdir_count(cache, &live, &stale, err) < 0)
+		return -1;
+	c->live += live;
+	if (stale == 0)
+		return 0;
+	if (pv_ns_enter(err) < 0)
+		return -1;
+	return pv_workdir_sweep(cache, &c->work, err);
+}
+
+static int clean_store(const char *cache, struct cleaned *c, struct pv_error *err)
+{
+	pv_autofree char *store = pv_path_join(cache, "store");
+
+	if (c->live > 0)
+		return pv_error_set(err, PV_ERR_STAGE, "%s: in use by a build that is running; try again after it", store);
+	c->store = pv_exists(store);
+	return pv_rmtree(store, err);
+}
+
+int pv_cmd_clean(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error *err)
+{
+	struct cleaned c = { 0 };
+
+	(void)argc, (void)argv;
+	if (clean_out(ctx->paths.out_dir, &c, err) < 0 || clean_work(ctx->paths.cache_dir, &c, err) < 0)
+		return -1;
+	if (ctx->opts.all && clean_store(ctx->paths.cache_dir, &c, err) < 0)
+		return -1;
+	if (ctx->opts.json)
+		printf("{\"work\": %zu, \"unfinished\": %zu, \"failed\": %zu, \"store\": %s, \"running\": %zu}\n", c.work,
+		       c.results, c.failed, c.store ? "true" : "false", c.live);
+	else
+		printf("removed: %zu work folder%s, %zu unfinished result%s, %zu failed build%s%s\n", c.work,
+		       c.work == 1 ? "" : "s", c.results, c.results == 1 ? "" : "s", c.failed,
+		       c.failed == 1 ? "" : "s", c.store ? ", the package store" : "");
+	return 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One file out of a .deb, by libarchive alone: nothing is unpacked to disk and nothing is run. */
+#ifndef PV_DEBFILE_H
+#define PV_DEBFILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "text.h"
+
+#define PV_DEB_UNPACKED_MAX (64u << 20)	/* bytes of all files in data.tar together */
+#define PV_DEB_ENTRIES_MAX 10000	/* entries in data.tar */
+
+/* member: "usr/share/keyrings/x.gpg", "./" or "/" before it are ignored on both sides. Exactly one regular file (no link
+ * of any kind) of at most max bytes must bear the name. Errors: PV_ERR_ARCHIVE. */
+int pv_deb_read_member(const char *deb_path, const char *member, size_t max, struct pv_str *ret,
+		       struct pv_error *err) PV_MUST_CHECK;
+
+/* The same from memory, for tests and the fuzzer; `name` is for messages. */
+int pv_deb_read_member_mem(const void *data, size_t len, const char *name, const char *member, size_t max,
+			   struct pv_str *ret, struct pv_error *err) PV_MUST_CHECK;
+
+#endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pvimg: the command table, the option table, where things are, and the exit code. */
+#include <getopt.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "fetch.h"
+#include "fsutil.h"
+#include "proc.h"
+#include "version.h"
+
+#ifndef PV_DATADIR
+#define PV_DATADIR "/usr/local/share/pvimg"
+#endif
+
+/* Which commands take an option. */
+enum {
+	FOR_BUILD = 1u << 0,
+	FOR_PLAN = 1u << 1,
+	FOR_LIST = 1u << 2,
+	FOR_LINT = 1u << 3,
+	FOR_DOCTOR = 1u << 4,
+	FOR_CLEAN = 1u << 5,
+	FOR_ALL = (1u << 6) - 1,
+};
+
+struct command {
+	const char *name, *operands, *summary;
+	pv_cmd_fn *run;
+	unsigned mask;
+	int min_args, max_args;		/* max -1: any number */
+};
+
+static const struct command commands[] = {
+	{ "build", "NAME...", "make the images of these recipes", pv_cmd_build, FOR_BUILD, 1, -1 },
+	{ "plan", "NAME", "show what a build would do", pv_cmd_plan, FOR_PLAN, 1, 1 },
+	{ "list", "", "list the recipes", pv_cmd_list, FOR_LIST, 0, 0 },
+	{ "lint", "IMAGE", "check a finished raw image without booting it", pv_cmd_lint, FOR_LINT, 1, 1 },
+	{ "doctor", "", "tell what this host can and cannot do", pv_cmd_doctor, FOR_DOCTOR, 0, 0 },
+	{ "clean", "", "remove what interrupted builds left", pv_cmd_clean, FOR_CLEAN, 0, 0 },
+};
+
+struct option_row {
+	const char *name, *argument, *summary;
+	int key;
+	unsigned mask;
+};
+
+static const struct option_row options[] = {
+	{ "out", "DIR", "put results into DIR/NAME (default: out/images)", 'o', FOR_BUILD | FOR_CLEAN },
+	{ "cache", "DIR", "package store and work folders (default: the user's cache folder)", 'c',
+	  FOR_BUILD | FOR_PLAN | FOR_DOCTOR | FOR_CLEAN },
+	{ "recipes", "DIR", "recipes are in DIR, overlays in DIR/../overlays", 'r',
+	  FOR_BUILD | FOR_PLAN | FOR_LIST },
+	{ "suite", "NAME", "another suite of the same distribution", 's', FOR_BUILD | FOR_PLAN },
+	{ "mirror", "URL", "archive to install from", 'm', FOR_BUILD | FOR_PLAN },
+	{ "security", "URL", "archive of security updates; none: without them", 'S', FOR_BUILD | FOR_PLAN },
+	{ "keyring", "FILE", "keys that sign the archive", 'k', FOR_BUILD | FOR_PLAN },
+	{ "set", "KEY=VALUE", "another value for a recipe's key; may be repeated", 'x', FOR_BUILD | FOR_PLAN },
+	{ "jobs", "N", "downloads at the same time (default: 8)", 'j', FOR_BUILD | FOR_PLAN },
+	{ "allow-older", NULL, "take an archive that is older than one seen before", 'A', FOR_BUILD | FOR_PLAN },
+	{ "wait", NULL, "wait for another build of the same image (default)", 'w', FOR_BUILD },
+	{ "no-wait", NULL, "fail when the same image is being built", 'W', FOR_BUILD },
+	{ "explain", NULL, "say why each stage would run", 'e', FOR_PLAN },
+	{ "all", NULL, "the package store too", 'a', FOR_CLEAN },
+	{ "json", NULL, "print JSON", 'J', FOR_ALL },
+	{ "verbose", NULL, "show what the programs that run inside say", 'v', FOR_ALL },
+	{ "help", NULL, "show this help", 'h', FOR_ALL },
+};
+
+static void print_help(FILE *to)
+{
+	fputs("pvimg " PV_VERSION ": proven Ubuntu and Debian PVHVM images for Xen\n\n"
+	      "usage: pvimg COMMAND [OPTION...] [OPERAND...]\n\n", to);
+	for (size_t i = 0; i < PV_COUNT(commands); i++)
+		fprintf(to, "  %-8s%-10s%s\n", commands[i].name, commands[i].operands, commands[i].summary);
+	fputs("  help    [COMMAND] show this help, or a command's options\n\n"
+	      "Exit codes: 0 done, 1 a stage failed, 2 usage, 3 recipe refused, 4 this host lacks something,\n"
+	      "6 archive or signature, 7 lint found faults. More: pvimg(1), pvimg-recipe(5).\n", to);
+}
+
+static void print_command_help(const struct command *cmd)
+{
+	printf("usage: pvimg %s [OPTION...]%s%s\n\n%s\n\n", cmd->name, *cmd->operands ? " " : "", cmd->operands,
+	       cmd->summary);
+	for (size_t i = 0; i < PV_COUNT(options); i++) {
+		if (!(options[i].mask & cmd->mask))
+			continue;
+		pv_autofree char *left = pv_fmt("--%s%s%s", options[i].name, options[i].argument ? " " : "",
+						options[i].argument ? options[i].argument : "");
+		printf("  %-18s %s\n", left, options[i].summary);
+	}
+}
+
+static const struct command *find_command(const char *name, struct pv_error *err)
+{
+	const char *names[PV_COUNT(commands) + 2] = { NULL };
+
+	for (size_t i = 0; i < PV_COUNT(commands); i++) {
+		if (pv_streq(commands[i].name, name))
+			return &commands[i];
+		names[i] = commands[i].name;
+	}
+	names[PV_COUNT(commands)] = "help";
+	const char *near = pv_nearest(name, names);
+	pv_error_set(err, PV_ERR_USAGE, "%s: no such command%s%s; see pvimg help", name,
+		     near ? ", did you mean " : "", near ? near : "");
+	return NULL;
+}
+
+static int help(int argc, char **argv, struct pv_error *err)
+{
+	if (argc < 1) {
+		print_help(stdout);
+		return 0;
+	}
+	const struct command *cmd = find_command(argv[0], err);
+	if (!cmd)
+		return -1;
+	print_command_help(cmd);
+	return 0;
+}
+
+static int take_option(struct pv_opts *opts, int key, const char *value, struct pv_error *err)
+{
+	uint64_t jobs;
+
+	switch (key) {
+	case 'o': opts->out = value; return 0;
+	case 'c': opts->cache = value; return 0;
+	case 'r': opts->recipes = value; return 0;
+	case 's': opts->suite = value; return 0;
+	case 'm': opts->mirror = value; return 0;
+	case 'S': opts->security = value; return 0;
+	case 'k': opts->keyring = value; return 0;
+	case 'x': pv_strv_add(&opts->sets, value); return 0;
+	case 'A': opts->allow_older = true; return 0;
+	case 'w': opts->no_wait = false; return 0;
+	case 'W': opts->no_wait = true; return 0;
+	case 'e': opts->explain = true; return 0;
+	case 'a': opts->all = true; return 0;
+	case 'J': opts->json = true; return 0;
+	case 'v': opts->verbose = true; return 0;
+	case 'j':
+		if (pv_parse_u64(value, 1, 64, &jobs) < 0)
+			return pv_error_set(err, PV_ERR_USAGE, "--jobs %s: a number from 1 to 64 is wanted", value);
+		opts->jobs = (unsigned)jobs;
+		return 0;
+	default:
+		return pv_error_set(err, PV_ERR_USAGE, "option -%c is not handled", key);
+	}
+}
+
+static const struct option_row *row_of_key(int key)
+{
+	for (size_t i = 0; i < PV_COUNT(options); i++)
+		if (options[i].key == key)
+			return &options[i];
+	return NULL;
+}
+
+static int unknown_option(const struct command *cmd, const char *word, struct pv_error *err)
+{
+	const char *names[PV_COUNT(options) + 1] = { NULL };
+	size_t n = 0;
+	pv_autofree char *bare = pv_xstrdup(word + strspn(word, "-"));
+
+	bare[strcspn(bare, "=")] = '\0';
+	for (size_t i = 0; i < PV_COUNT(options); i++)
+		if (options[i].mask & cmd->mask)
+			names[n++] = options[i].name;
+	const char *near = pv_nearest(bare, names);
+	return pv_error_set(err, PV_ERR_USAGE, "%s: no such option of %s%s%s; see pvimg help %s", word, cmd->name,
+			    near ? ", did you mean --" : "", near ? near : "", cmd->name);
+}
+
+/* Parses the options of one command; *ret_help when --help was among them. */
+static int parse_options(const struct command *cmd, int argc, char **argv, struct pv_opts *opts, bool *ret_help,
+			 struct pv_error *err)
+{
+	struct option longs[PV_COUNT(options) + 1];
+	int key;
+
+	memset(longs, 0, sizeof(longs));
+	for (size_t i = 0; i < PV_COUNT(options); i++)
+		longs[i] = (struct option){ options[i].name, options[i].argument ? required_argument : no_argument,
+					    NULL, options[i].key };
+	*ret_help = false;
+	opterr = 0;
+	optind = 1;
+	while ((key = getopt_long(argc, argv, ":hvo:j:", longs, NULL)) != -1) {
+		const char *word = argv[optind - 1];
+		if (key == ':')
+			return pv_error_set(err, PV_ERR_USAGE, "%s: a value is missing; see pvimg help %s", word,
+					    cmd->name);
+		if (key == '?')
+			return unknown_option(cmd, word, err);
+		const struct option_row *row = row_of_key(key);
+		if (!(row->mask & cmd->mask))
+			return unknown_option(cmd, word, err);
+		if (key == 'h')
+			*ret_help = true;
+		else if (take_option(opts, key, optarg, err) < 0)
+			return -1;
+	}
+	int operands = argc - optind;
+	if (!*ret_help && operands < cmd->min_args)
+		return pv_error_set(err, PV_ERR_USAGE, "%s: %s is missing; see pvimg help %s", cmd->name,
+				    cmd->operands, cmd->name);
+	if (!*ret_help && cmd->max_args >= 0 && operands > cmd->max_args)
+		return pv_error_set(err, PV_ERR_USAGE, "%s: %s is one word too many; see pvimg help %s", cmd->name,
+				    argv[optind + cmd->max_args], cmd->name);
+	return 0;
+}
+
+/* The folder that holds recipes/, overlays/ and scripts/: the source tree when this program is its out/pvimg, else
+ * where `make install` put them. */
+static char *data_dir(void)
+{
+	char exe[4096];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	if (n > 0) {
+		exe[n] = '\0';
+		char *slash = strrchr(exe, '/');
+		*slash = '\0';
+		if (pv_ends(exe, "/out")) {
+			exe[strlen(exe) - strlen("/out")] = '\0';
+			pv_autofree char *recipes = pv_path_join(exe, "recipes/base");
+			if (pv_exists(recipes))
+				return pv_xstrdup(exe);
+		}
+	}
+	return pv_xstrdup(PV_DATADIR);
+}
+
+static char *absolute(const char *path)
+{
+	if (path[0] == '/')
+		return pv_xstrdup(path);
+	pv_autofree char *cwd = getcwd(NULL, 0);
+	return pv_path_join(cwd ? cwd : "/", path);
+}
+
+static int find_paths(const struct pv_opts *opts, struct pv_paths *ret, struct pv_error *err)
+{
+	pv_autofree char *data = data_dir();
+
+	if (opts->recipes) {
+		ret->recipes_dir = absolute(opts->recipes);
+		ret->overlays_dir = pv_path_join(ret->recipes_dir, "../overlays");
+	} else {
+		ret->recipes_dir = pv_path_join(data, "recipes");
+		ret->overlays_dir = pv_path_join(data, "overlays");
+	}
+	if (!pv_exists(ret->overlays_dir)) {
+		pv_freep(&ret->overlays_dir);
+		ret->overlays_dir = pv_path_join(data, "overlays");
+	}
+	ret->scripts_dir = pv_path_join(data, "scripts");
+	ret->out_dir = absolute(opts->out ? opts->out : "out/images");
+	if (opts->cache)
+		ret->cache_dir = absolute(opts->cache);
+	else
+		ret->cache_dir = pv_cache_dir();
+	if (!ret->cache_dir)
+		return pv_error_set(err, PV_ERR_HOST,
+				    "no cache folder: neither XDG_CACHE_HOME nor HOME is set; give --cache DIR");
+	return 0;
+}
+
+static void paths_done(struct pv_paths *paths)
+{
+	pv_freep(&paths->recipes_dir);
+	pv_freep(&paths->overlays_dir);
+	pv_freep(&paths->scripts_dir);
+	pv_freep(&paths->out_dir);
+	pv_freep(&paths->cache_dir);
+}
+
+static int run(int argc, char **argv, struct pv_error *err)
+{
+	struct pv_cmd_ctx ctx;
+	bool wants_help;
+	int rc;
+
+	memset(&ctx, 0, sizeof(ctx));
+	if (argc < 2)
+		return print_help(stderr), pv_error_set(err, PV_ERR_USAGE, "a command is missing");
+	if (pv_streq(argv[1], "help") || pv_streq(argv[1], "--help") || pv_streq(argv[1], "-h"))
+		return help(argc - 2, argv + 2, err);
+	if (pv_streq(argv[1], "--version")) {
+		puts("pvimg " PV_VERSION);
+		return 0;
+	}
+	const struct command *cmd = find_command(argv[1], err);
+	if (!cmd)
+		return -1;
+	if (parse_options(cmd, argc - 1, argv + 1, &ctx.opts, &wants_help, err) < 0) {
+		rc = -1;
+	} else if (wants_help) {
+		print_command_help(cmd);
+		rc = 0;
+	} else if (find_paths(&ctx.opts, &ctx.paths, err) < 0) {
+		rc = -1;
+	} else {
+		bool build_json = ctx.opts.json && cmd->mask == FOR_BUILD;
+		ctx.log = pv_log_new(build_json ? PV_LOG_JSON : PV_LOG_AUTO, ctx.opts.verbose);
+		rc = cmd->run(&ctx, argc - 1 - optind, argv + 1 + optind, err);
+		pv_log_free(ctx.log);
+	}
+	pv_strv_done(&ctx.opts.sets);
+	paths_done(&ctx.paths);
+	return rc;
+}
+
+/* Ends by the signal that interrupted us, so that a shell's loop stops too; exit codes 130 and 143 otherwise. */
+static int exit_code(const struct pv_error *err)
+{
+	return err->kind == PV_OK ? PV_ERR_STAGE : (int)err->kind;
+}
+
+int main(int argc, char **argv)
+{
+	pv_autoerror err = PV_ERROR_INIT;
+
+	setlocale(LC_CTYPE, "");
+	pv_proc_catch_signals();
+	if (pv_fetch_global_init(&err) < 0 || run(argc, argv, &err) < 0) {
+		fprintf(stderr, "pvimg: %s\n", err.text ? err.text : "failed");
+		return exit_code(&err);
+	}
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fputs("pvimg: standard output: write failed\n", stderr);
+		return PV_ERR_STAGE;
+	}
+	return 0;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* manifest.json: what is in an image. An artifact: the same inputs give the same bytes. */
+#ifndef PV_MANIFEST_H
+#define PV_MANIFEST_H
+
+#include "plan.h"
+
+/* Writes the manifest of an installed tree to path; licenses are read from the tree's machine-readable
+ * copyright files (DEP-5), without following a link out of the tree. Schema pvimg.manifest/1. */
+int pv_manifest_write(const struct pv_plan *plan, const char *root, const char *path, struct pv_error *err)
+	PV_MUST_CHECK;
+
+/* Compares the tree's dpkg status with the plan: every planned package installed in exactly that version, nothing
+ * else. PV_ERR_STAGE names up to five that differ. */
+int pv_manifest_check_installed(const struct pv_plan *plan, const char *root, struct pv_error *err) PV_MUST_CHECK;
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which packages an image gets: debootstrap's base by debootstrap's rule, the rest by the host's apt-get as resolver. */
+#ifndef PV_RESOLVE_H
+#define PV_RESOLVE_H
+
+#include <stddef.h>
+
+#include "aptree.h"
+#include "error.h"
+#include "plan.h"
+#include "text.h"
+
+struct pv_resolve_request {
+	const char *work_dir;		/* made if needed; apt's private files go to work_dir/apt */
+	const char *arch;		/* "amd64" */
+	/* The release suite's components come first, then updates, then security. Indexes of the first one's suite are
+	 * what debootstrap sees. */
+	const struct pv_aptree_index *indexes;
+	size_t nindexes;
+	const struct pv_strv *names;	/* wanted beside the base; real or virtual names */
+	const char *const *base_names;	/* debootstrap's --include: usr-is-merged; NULL-terminated, may be NULL */
+};
+
+struct pv_resolution {
+	struct pv_package *packages;	/* what the finished image has, sorted by name; `requested` is set for names */
+	size_t npackages;
+	struct pv_package *base;	/* what debootstrap installs, in the release suite's versions, sorted by name. Those
+					 * with a newer version in `packages` are upgraded by the transaction, so both
+					 * .debs are needed */
+	size_t nbase;
+	uint64_t download_bytes;	/* all different .debs of both lists */
+};
+void pv_resolution_done(struct pv_resolution *res);
+#define pv_autoresolution __attribute__((cleanup(pv_resolution_done))) struct pv_resolution
+
+/* A name that no index has (also not as Provides) is PV_ERR_RECIPE, all such names in one error with the nearest
+ * existing ones; dependencies that cannot be met are PV_ERR_RECIPE with apt's words; faulty index entries (no or bad
+ * Filename, SHA256, Size) are PV_ERR_ARCHIVE. Holds no whole index in memory. */
+int pv_resolve(const struct pv_resolve_request *req, struct pv_resolution *ret, struct pv_error *err) PV_MUST_CHECK;
+
+void pv_package_done(struct pv_package *p);
+void pv_packages_free(struct pv_package *v, size_t n);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs the host's apt-get as resolver, with nothing of the host's, and reads its simulation. */
+#include "resolve_apt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proc.h"
+
+#define WORDS_MAX 1000		/* of apt's own words in an error */
+#define DEADLINE_S 300
+
+void pv_apt_changes_done(struct pv_apt_changes *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		free(c->v[i].name);
+		free(c->v[i].version);
+	}
+	free(c->v);
+	*c = (struct pv_apt_changes){ 0 };
+}
+
+static void add(struct pv_apt_changes *c, char *name, char *version)
+{
+	if (c->n == c->cap) {
+		c->cap = c->cap ? c->cap * 2 : 256;
+		c->v = pv_xreallocarray(c->v, c->cap, sizeof(*c->v));
+	}
+	c->v[c->n++] = (struct pv_apt_change){ name, version };
+}
+
+int pv_apt_changes_line(struct pv_apt_changes *c, const char *line, size_t len)
+{
+	pv_autofree char *text = pv_xstrndup(line, len);
+	const char *name = text + strlen("Inst ");
+	size_t name_len;
+	const char *version;
+
+	if (!pv_starts(text, "Inst ") && !pv_starts(text, "Remv "))
+		return 0;
+	name_len = strcspn(name, " :");
+	if (name_len == 0)
+		return -1;
+	if (text[0] == 'R') {
+		add(c, pv_xstrndup(name, name_len), NULL);
+		return 0;
+	}
+	version = strstr(name, " (");
+	if (!version || version[2] == ' ' || version[2] == ')' || version[2] == '\0')
+		return -1;
+	version += 2;
+	add(c, pv_xstrndup(name, name_len), pv_xstrndup(version, strcspn(version, " )")));
+	return 0;
+}
+
+ptrdiff_t pv_apt_change_find(const struct pv_apt_change *changes, size_t n, const char *name)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int order = strcmp(changes[mid].name, name);
+
+		if (order == 0)
+			return (ptrdiff_t)mid;
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return -1;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct pv_apt_change *)a)->name, ((const struct pv_apt_change *)b)->name);
+}
+
+struct reading {
+	struct pv_apt_changes changes;
+	char *not_understood;
+	struct pv_str words;		/* what is no change: apt's reasons */
+};
+
+static void reading_done(struct reading *r)
+{
+	pv_apt_changes_done(&r->changes);
+	pv_freep(&r->not_understood);
+	pv_str_done(&r->words);
+}
+
+/* Lines that only introduce what follows, in the C locale. */
+static bool is_small_talk(const char *line)
+{
+	static const char *const starts[] = {
+		"Reading ", "Building ", "Calculating ", "Conf ", "NOTE", "Some packages could not be installed",
+		"requested an impossible", "distribution that some", "or been moved out", "The following information",
+		"The following packages have unmet", "W: ", "Done", "Correcting ", "This may mean", "is only available",
+		"However the following", NULL,
+	};
+
+	for (size_t i = 0; starts[i]; i++)
+		if (pv_starts(line, starts[i]))
+			return true;
+	return *line == '\0';
+}
+
+static void take_line(void *ctx, const char *line, size_t len)
+{
+	struct reading *r = ctx;
+	pv_autofree char *text = pv_printable(line, len);
+	const char *words = text + strspn(text, " ");
+	size_t before = r->changes.n;
+
+	if (pv_apt_changes_line(&r->changes, line, len) < 0) {
+		pv_freep(&r->not_understood);
+		r->not_understood = pv_steal(&text);
+		return;
+	}
+	if (r->changes.n > before || is_small_talk(words) || r->words.len > WORDS_MAX)
+		return;
+	if (pv_starts(words, "E: "))
+		words += strlen("E: ");
+	pv_str_addf(&r->words, "%s%.400s", r->words.len > 0 ? "; " : "", words);
+}
+
+static int judge(struct reading *r, const struct pv_proc_result *res, struct pv_error *err)
+{
+	if (res->exit_code != 0) {
+		pv_autofree char *fate = pv_proc_fate(res);
+
+		return pv_error_set(err, res->exit_code > 0 ? PV_ERR_RECIPE : PV_ERR_STAGE,
+				    "packages cannot be installed together: apt-get: %s", r->words.len > 0 ?
+				    pv_str_text(&r->words) : fate);
+	}
+	if (r->not_understood)
+		return pv_error_set(err, PV_ERR_HOST, "apt-get: cannot understand \"%.200s\"", r->not_understood);
+	return 0;
+}
+
+int pv_apt_simulate(const char *dir, const struct pv_strv *names, struct pv_apt_changes *ret, struct pv_error *err)
+{
+	__attribute__((cleanup(reading_done))) struct reading r = { 0 };
+	pv_autostrv argv = PV_STRV_INIT, env = PV_STRV_INIT;
+	pv_autoproc res = PV_PROC_RESULT_INIT;
+	const char *path = getenv("PATH");
+
+	pv_strv_add_all(&argv, (const char *const[]){ "apt-get", "--simulate", "-qq", "--yes", "dist-upgrade", "--",
+						      NULL });
+	pv_strv_add_all(&argv, (const char *const *)names->v);
+	pv_strv_addf(&env, "PATH=%s", path ? path : "/usr/sbin:/usr/bin:/sbin:/bin");
+	pv_strv_add_all(&env, (const char *const[]){ "APT_CONFIG=./apt.conf", "LC_ALL=C", "HOME=/nonexistent",
+						     NULL });
+	const struct pv_proc proc = {
+		.argv = (const char *const *)argv.v, .env = (const char *const *)env.v, .cwd = dir,
+		.on_stdout = take_line, .on_stderr = take_line, .ctx = &r, .deadline_s = DEADLINE_S,
+	};
+	if (pv_proc_run(&proc, &res, err) < 0 || judge(&r, &res, err) < 0)
+		return -1;
+	if (r.changes.n > 1)
+		qsort(r.changes.v, r.changes.n, sizeof(*r.changes.v), by_name);
+	*ret = r.changes;
+	r.changes = (struct pv_apt_changes){ 0 };
+	return 0;
+}

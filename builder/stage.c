@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stage table and its runner; running programs inside the target's tree. */
+#include "stage.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "fsutil.h"
+#include "sandbox.h"
+
+struct stage {
+	const char *name;
+	pv_stage_fn *run;
+};
+
+static const struct stage stages[] = {
+	{ "fetch", pv_stage_fetch },
+	{ "bootstrap", pv_stage_bootstrap },
+	{ "install", pv_stage_install },
+	{ "configure", pv_stage_configure },
+	{ "image", pv_stage_image },
+};
+
+int pv_stages_run(struct pv_run *run, struct pv_error *err)
+{
+	for (size_t i = 0; i < PV_COUNT(stages); i++) {
+		if (pv_proc_check_interrupt(err) < 0)
+			return -1;
+		pv_log_stage_begin(run->log, run->plan->name, stages[i].name);
+		pv_report_stage_begin(run->report, stages[i].name);
+		int rc = stages[i].run(run, err);
+		pv_report_stage_end(run->report, rc == 0 ? "done" : "failed");
+		pv_log_stage_end(run->log, rc == 0, NULL);
+		if (rc < 0)
+			return pv_error_wrap(err, "%s: %s", run->plan->name, stages[i].name);
+	}
+	return 0;
+}
+
+struct target_output {
+	struct pv_run *run;
+	const struct pv_target_call *call;
+};
+
+static void take_line(void *ctx, const char *line, size_t len)
+{
+	struct target_output *output = ctx;
+
+	pv_log_child(output->run->log, line, len);
+	if (output->call->on_line)
+		output->call->on_line(output->call->ctx, line, len);
+}
+
+/* The whole environment of a program inside: nothing of the host's leaks in. */
+static void target_env(const struct pv_run *run, const char *const *more, struct pv_strv *ret)
+{
+	static const char *const fixed[] = {
+		"PATH=/run/pvimg/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME=/root", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TZ=UTC", "TERM=dumb", "SHELL=/bin/sh",
+		"DEBIAN_FRONTEND=noninteractive", "DEBCONF_NONINTERACTIVE_SEEN=true", NULL,
+	};
+
+	pv_strv_add_all(ret, fixed);
+	pv_strv_addf(ret, "SOURCE_DATE_EPOCH=%lld", (long long)run->plan->epoch);
+	if (more)
+		pv_strv_add_all(ret, more);
+}
+
+static char *one_line(const char *tail)
+{
+	char *line = pv_xstrdup(tail ? tail : "");
+	size_t len = strlen(line);
+
+	while (len > 0 && line[len - 1] == '\n')
+		line[--len] = '\0';
+	for (char *c = line; (c = strchr(c, '\n')); )
+		*c = '|';
+	return line;
+}
+
+int pv_run_sandbox(struct pv_run *run, const struct pv_sandbox *box, const struct pv_proc *proc, const char *name,
+		   struct pv_error *err)
+{
+	pv_autoproc res = PV_PROC_RESULT_INIT;
+
+	if (pv_sandbox_run(box, proc, &res, err) < 0)
+		return pv_error_wrap(err, "%s", name);
+	pv_report_child(run->report, name, &res);
+	if (res.exit_code == 0)
+		return 0;
+	pv_autofree char *fate = pv_proc_fate(&res);
+	pv_autofree char *tail = one_line(res.tail);
+	return pv_error_set(err, PV_ERR_STAGE, "%s: %s%s%s", name, fate, *tail ? ": " : "", tail);
+}
+
+int pv_run_call(struct pv_run *run, const struct pv_target_call *call, struct pv_error *err)
+{
+	pv_autostrv env = PV_STRV_INIT;
+	struct target_output output = { run, call };
+	size_t nbinds = call->nbinds + 2;
+	pv_autofree struct pv_sandbox_bind *binds = pv_xcalloc(nbinds, sizeof(*binds));
+
+	binds[0] = (struct pv_sandbox_bind){ .source = run->run_dir, .target = "/run/pvimg", .writable = true };
+	binds[1] = (struct pv_sandbox_bind){ .source = run->archive_dir, .target = "/run/pvimg/archive" };
+	for (size_t i = 0; i < call->nbinds; i++)
+		binds[2 + i] = call->binds[i];
+	target_env(run, call->env, &env);
+	const struct pv_sandbox box = { .root = run->root, .binds = binds, .nbinds = nbinds };
+	const struct pv_proc proc = {
+		.argv = call->argv, .env = (const char *const *)env.v, .input = call->input,
+		.input_len = call->input ? strlen(call->input) : 0, .on_stdout = take_line,
+		.on_stderr = take_line, .ctx = &output,
+	};
+	return pv_run_sandbox(run, &box, &proc, call->argv[0], err);
+}
+
+int pv_run_in_target(struct pv_run *run, const char *const *argv, const char *const *env, const char *input,
+		     struct pv_error *err)
+{
+	const struct pv_target_call call = { .argv = argv, .env = env, .input = input };
+
+	return pv_run_call(run, &call, err);
+}

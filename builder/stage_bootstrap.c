@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stage bootstrap: the host's debootstrap makes the base system from the local archive, in the sandbox. */
+#include <string.h>
+
+#include "fsutil.h"
+#include "sandbox.h"
+#include "stage.h"
+
+#define DEBOOTSTRAP "/usr/sbin/debootstrap"
+#define SCRIPTS "/usr/share/debootstrap/scripts"
+
+struct progress {
+	struct pv_run *run;
+	size_t done;
+};
+
+/* debootstrap names each package when it is extracted, unpacked or configured; what it names grows with the work. */
+static void take_line(void *ctx, const char *line, size_t len)
+{
+	static const char *const steps[] = { "Selecting previously ", "Unpacking ", "Setting up " };
+	struct progress *progress = ctx;
+
+	pv_log_child(progress->run->log, line, len);
+	for (size_t i = 0; i < PV_COUNT(steps); i++)
+		if (len > strlen(steps[i]) && memcmp(line, steps[i], strlen(steps[i])) == 0)
+			progress->done++;
+	size_t total = progress->run->plan->nbase;
+	size_t done = progress->done / PV_COUNT(steps);
+	pv_log_stage_progress(progress->run->log, done < total ? done : total, total, "packages");
+}
+
+/* Components in the order of the indexes, which begin with the release suite's. */
+static char *components(const struct pv_run *run)
+{
+	pv_autostrv names = PV_STRV_INIT;
+
+	for (size_t i = 0; i < run->nindexes; i++)
+		if (pv_streq(run->indexes[i].suite, run->plan->suite->codename))
+			pv_strv_add(&names, run->indexes[i].component);
+	return pv_strv_join(&names, ",");
+}
+
+static void make_argv(const struct pv_run *run, struct pv_strv *ret)
+{
+	const struct pv_suite *suite = run->plan->suite;
+	pv_autofree char *script = pv_path_join(SCRIPTS, suite->codename);
+	pv_autofree char *list = components(run);
+
+	pv_strv_add(ret, DEBOOTSTRAP);
+	pv_strv_add(ret, "--variant=minbase");
+	pv_strv_addf(ret, "--arch=%s", run->plan->arch);
+	pv_strv_addf(ret, "--components=%s", list);
+	pv_strv_add(ret, "--keyring=/keyring.gpg");
+	pv_strv_add(ret, "--force-check-gpg");
+	if (suite->usr_is_merged)
+		pv_strv_addf(ret, "--include=%s", suite->usr_is_merged);
+	pv_strv_add(ret, suite->codename);
+	pv_strv_add(ret, "/target");
+	pv_strv_add(ret, "file:///archive");
+	if (!pv_exists(script))
+		pv_strv_add(ret, suite->debootstrap_script);
+}
+
+int pv_stage_bootstrap(struct pv_run *run, struct pv_error *err)
+{
+	pv_autostrv argv = PV_STRV_INIT;
+	const struct pv_sandbox_bind binds[] = {
+		{ .source = run->archive_dir, .target = "/archive" },
+		{ .source = run->keyring, .target = "/keyring.gpg" },
+	};
+	const struct pv_sandbox box = { .root = run->root, .host_tools = true, .binds = binds,
+					.nbinds = PV_COUNT(binds) };
+	struct progress progress = { run, 0 };
+
+	make_argv(run, &argv);
+	const struct pv_proc proc = { .argv = (const char *const *)argv.v, .on_stdout = take_line,
+				      .on_stderr = take_line, .ctx = &progress };
+	return pv_run_sandbox(run, &box, &proc, "debootstrap", err);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stage install: one apt transaction inside the tree, from the local archive; no daemon starts, nothing is asked. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "aptree.h"
+#include "bootcfg.h"
+#include "fsutil.h"
+#include "manifest.h"
+#include "stage.h"
+
+/* invoke-rc.d asks this script before it starts anything; 101 is "forbidden by policy". For the rare maintainer
+ * script that does not find our stub on PATH. Stage configure removes it. */
+static const char policy_rc_d[] = "#!/bin/sh\nexit 101\n";
+
+static const char apt_conf[] =
+	"APT::Get::Assume-Yes \"true\";\n"
+	"APT::Install-Recommends \"false\";\n"
+	"APT::Install-Suggests \"false\";\n"
+	"APT::Sandbox::User \"root\";\n"
+	"Acquire::Languages \"none\";\n"
+	"Dpkg::Use-Pty \"false\";\n"
+	"DPkg::Options { \"--force-unsafe-io\"; \"--force-confnew\"; };\n";
+
+/* Programs that maintainer scripts call and that run once later, or never (scripts/stubs/held). */
+static const char *const held[] = {
+	"update-initramfs", "dracut", "update-grub", "update-grub2", "grub-mkconfig", "grub-install", "py3compile",
+	"invoke-rc.d", "deb-systemd-invoke", "service", NULL,
+};
+
+static int make_stubs(const struct pv_run *run, struct pv_error *err)
+{
+	pv_autofree char *source = pv_path_join(run->paths->scripts_dir, "stubs/held");
+	pv_autofree char *bin = pv_path_join(run->run_dir, "bin");
+	pv_autofree char *notes = pv_path_join(run->run_dir, "held");
+	pv_autofree char *text = NULL;
+	size_t len;
+
+	if (pv_read_file(source, 65536, &text, &len, err) < 0 || pv_mkdirs(bin, 0755, err) < 0 ||
+	    pv_mkdirs(notes, 0777, err) < 0)
+		return -1;
+	if (chmod(notes, 01777) < 0)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", notes);
+	for (size_t i = 0; held[i]; i++) {
+		pv_autofree char *stub = pv_path_join(bin, held[i]);
+		if (pv_write_file(stub, text, len, 0755, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int prepare_apt(const struct pv_run *run, struct pv_error *err)
+{
+	pv_autofree char *dir = pv_path_join(run->run_dir, "apt");
+	const struct pv_aptree_apt apt = {
+		.dir = dir, .seen_dir = "/run/pvimg/apt", .archive_dir = "/run/pvimg/archive",
+		.arch = run->plan->arch, .extra_conf = apt_conf, .private_state = false,
+	};
+	return pv_aptree_apt(&apt, run->indexes, run->nindexes, err);
+}
+
+struct progress {
+	struct pv_run *run;
+	size_t done;
+};
+
+/* Each package is unpacked and set up once. */
+static void count_line(void *ctx, const char *line, size_t len)
+{
+	struct progress *progress = ctx;
+	static const char unpacking[] = "Unpacking ", setting_up[] = "Setting up ";
+
+	if ((len > strlen(unpacking) && memcmp(line, unpacking, strlen(unpacking)) == 0) ||
+	    (len > strlen(setting_up) && memcmp(line, setting_up, strlen(setting_up)) == 0))
+		progress->done++;
+	const struct pv_plan *plan = progress->run->plan;
+	size_t total = plan->npackages > plan->nbase ? plan->npackages - plan->nbase : plan->npackages;
+	pv_log_stage_progress(progress->run->log, progress->done / 2, total, "packages");
+}
+
+static int preseed(struct pv_run *run, struct pv_error *err)
+{
+	static const char *const argv[] = { "debconf-set-selections", NULL };
+	pv_autofree char *answers = pv_debconf_preseed(run->plan);
+
+	return pv_run_in_target(run, argv, NULL, answers, err);
+}
+
+static int run_apt(struct pv_run *run, struct pv_error *err)
+{
+	static const char *const env[] = { "APT_CONFIG=/run/pvimg/apt/apt.conf", NULL };
+	pv_autostrv argv = PV_STRV_INIT;
+	struct progress progress = { run, 0 };
+
+	pv_strv_add(&argv, "apt-get");
+	pv_strv_add(&argv, "dist-upgrade");
+	pv_strv_add(&argv, "--yes");
+	for (size_t i = 0; i < run->plan->install_packages.n; i++)
+		pv_strv_add(&argv, run->plan->install_packages.v[i]);
+	const struct pv_target_call call = {
+		.argv = (const char *const *)argv.v, .env = env, .on_line = count_line, .ctx = &progress,
+	};
+	return pv_run_call(run, &call, err);
+}
+
+int pv_stage_install(struct pv_run *run, struct pv_error *err)
+{
+	pv_autofree char *policy = pv_path_join(run->root, "usr/sbin/policy-rc.d");
+
+	if (make_stubs(run, err) < 0 || prepare_apt(run, err) < 0)
+		return -1;
+	if (pv_write_file(policy, policy_rc_d, strlen(policy_rc_d), 0755, err) < 0)
+		return -1;
+	if (preseed(run, err) < 0 || run_apt(run, err) < 0)
+		return -1;
+	return pv_manifest_check_installed(run->plan, run->root, err);
+}

@@ -1,0 +1,47 @@
+# bash completion for pvimg
+_pvimg()
+{
+	local cur prev command
+	cur=${COMP_WORDS[COMP_CWORD]}
+	prev=${COMP_WORDS[COMP_CWORD - 1]}
+	command=${COMP_WORDS[1]}
+	COMPREPLY=()
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "build plan list lint doctor clean help --version" -- "$cur")
+		return
+	fi
+	case $prev in
+	--out | --cache | --recipes)
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return
+		;;
+	--keyring)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--suite)
+		mapfile -t COMPREPLY < <(compgen -W "jammy noble resolute bookworm trixie" -- "$cur")
+		return
+		;;
+	--mirror | --security | --set | --jobs)
+		return
+		;;
+	esac
+	if [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(pvimg help "$command" 2>/dev/null |
+			sed -n 's/^  \(--[a-z-]*\).*/\1/p')" -- "$cur")
+		return
+	fi
+	case $command in
+	build | plan)
+		mapfile -t COMPREPLY < <(compgen -W "$(pvimg list 2>/dev/null | cut -d' ' -f1)" -- "$cur")
+		;;
+	lint)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		;;
+	help)
+		mapfile -t COMPREPLY < <(compgen -W "build plan list lint doctor clean" -- "$cur")
+		;;
+	esac
+}
+complete -F _pvimg pvimg

@@ -1,0 +1,24 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# No archive's or mirror's host name stands in the project: where packages come from is the host's affair.
+set -u
+. tests/meta/lib.sh
+
+# Put together here, so that this file holds none either.
+dot='\.'
+debian="debian${dot}org" ubuntu="ubuntu${dot}com" dnet="debian${dot}net"
+pattern="(deb|ftp|ftp[a-z0-9.-]*|security|snapshot|archive|cdn[a-z0-9-]*|httpredir|incoming|mirrors?|packages|people)${dot}($debian|$dnet)"
+pattern="$pattern|([a-z.]*archive|security|ports|snapshot|old-releases|esm|cdimage|changelogs|ddebs|mirrors?)${dot}$ubuntu"
+pattern="$pattern|mirrors?${dot}[a-z0-9-]+${dot}[a-z]+|ppa${dot}launchpad|launchpadcontent${dot}net"
+pattern="$pattern|xenbits${dot}|freexian${dot}com"
+
+project_files | grep -v '\.md$' >"$TMP/list"
+project_files | grep '\.md$' >>"$TMP/list"
+while IFS= read -r file; do
+	grep -InEi "$pattern" "$file" | sed "s,^,$file:," | cut -c1-160
+# hosts that no one can have (RFC 2606) are for tests
+done <"$TMP/list" | grep -vE 'mirrors?\.(example|invalid|test)\b|mirrors?\.example\.(com|org|net)' >"$TMP/hits"
+while IFS= read -r line; do
+	fault "$line"
+done <"$TMP/hits"
+verdict
