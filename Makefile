@@ -65,7 +65,7 @@ SHELL_FILES := $(sort $(wildcard scripts/* tests/cli/*.sh tests/meta/*.sh tests/
 	tests/archive/*.sh tests/bin/* tests/run tests/bench tests/check-ubuntu .ci/run))
 
 # all cores, unless the caller said how many
-ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS))$(filter-out 0,$(MAKELEVEL)),)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
 MAKEFLAGS += --no-print-directory

@@ -98,7 +98,8 @@ static int clean_store(const char *cache, struct cleaned *c, struct pv_error *er
 	pv_autofree char *store = pv_path_join(cache, "store");
 
 	if (c->live > 0)
-		return pv_error_set(err, PV_ERR_STAGE, "%s: in use by a build that is running; try again after it", store);
+		return pv_error_set(err, PV_ERR_STAGE, "%s: in use by a build that is running; try again after it",
+				    store);
 	c->store = pv_exists(store);
 	return pv_rmtree(store, err);
 }
@@ -113,8 +114,8 @@ int pv_cmd_clean(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error 
 	if (ctx->opts.all && clean_store(ctx->paths.cache_dir, &c, err) < 0)
 		return -1;
 	if (ctx->opts.json)
-		printf("{\"work\": %zu, \"unfinished\": %zu, \"failed\": %zu, \"store\": %s, \"running\": %zu}\n", c.work,
-		       c.results, c.failed, c.store ? "true" : "false", c.live);
+		printf("{\"work\": %zu, \"unfinished\": %zu, \"failed\": %zu, \"store\": %s, \"running\": %zu}\n",
+		       c.work, c.results, c.failed, c.store ? "true" : "false", c.live);
 	else
 		printf("removed: %zu work folder%s, %zu unfinished result%s, %zu failed build%s%s\n", c.work,
 		       c.work == 1 ? "" : "s", c.results, c.results == 1 ? "" : "s", c.failed,

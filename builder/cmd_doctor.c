@@ -186,7 +186,8 @@ static void check_memory(struct doctor *d)
 	}
 	pv_autofree char *size = pv_size_text(bytes);
 	bool enough = bytes >= MEMORY_WANTED;
-	pv_autofree char *text = pv_fmt("%s available%s", size, enough ? "" : ": trees are built on disk, which is slower");
+	pv_autofree char *text = pv_fmt("%s available%s", size,
+					enough ? "" : ": trees are built on disk, which is slower");
 	tell(d, enough ? STATE_OK : STATE_NOTE, "memory", text, NULL);
 }
 
@@ -211,7 +212,8 @@ static void check_virtualization(struct doctor *d)
 		tell(d, STATE_OK, "kvm", "a guest runs", NULL);
 		break;
 	case PV_KVM_SLOW:
-		tell(d, STATE_NOTE, "kvm", "/dev/kvm opens, but guests hardly move: QEMU's own emulation (tcg) is used", NULL);
+		tell(d, STATE_NOTE, "kvm", "/dev/kvm opens, but guests hardly move: QEMU's own emulation is used",
+		     NULL);
 		break;
 	case PV_KVM_DENIED:
 		tell(d, STATE_NOTE, "kvm", "/dev/kvm may not be opened by this user: boot tests use emulation",

@@ -94,7 +94,7 @@ static void add_run(struct pv_ext4_runs *runs, uint32_t logical, uint64_t block,
 		last->len += n;
 		return;
 	}
-	if (runs->n == runs->cap) {
+	if (!runs->v || runs->n == runs->cap) {
 		runs->cap = runs->cap ? runs->cap * 2 : 16;
 		runs->v = pv_xreallocarray(runs->v, runs->cap, sizeof(*runs->v));
 	}

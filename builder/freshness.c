@@ -49,7 +49,7 @@ int pv_freshness_check(const char *cache_dir, const char *origin, const char *su
 		       bool allow_older, struct pv_error *err)
 {
 	pv_autofree char *path = record_path(cache_dir, origin, suite);
-	int64_t seen;
+	int64_t seen = 0;
 
 	if (allow_older)
 		return 0;
@@ -71,7 +71,7 @@ int pv_freshness_update(const char *cache_dir, const char *origin, const char *s
 	pv_autofree char *lock_path = pv_path_join(dir, ".lock");
 	pv_autofree char *text = NULL;
 	pv_autoclose int lock = -1;
-	int64_t seen;
+	int64_t seen = 0;
 
 	if (pv_mkdirs(dir, 0755, err) < 0 || pv_lock(lock_path, true, &lock, err) < 0 ||
 	    read_record(path, &seen, err) < 0)

@@ -2,6 +2,7 @@
 /* Facts of this host: programs and their versions, memory that may be used, Xen. */
 #include "host.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -110,13 +111,17 @@ int pv_host_meminfo_parse(const char *text, uint64_t *ret_bytes)
 
 int64_t pv_host_sysctl(const char *path)
 {
-	pv_autofree char *text = NULL;
-	uint64_t n;
+	pv_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[32];
+	uint64_t value;
+	/* The kernel hands out a setting in one read only. */
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
-	if (pv_read_file(path, SMALL_FILE, &text, NULL, NULL) < 0)
+	if (n <= 0)
 		return -1;
+	text[n] = '\0';
 	text[strcspn(text, "\n")] = '\0';
-	return pv_parse_u64(text, 0, INT64_MAX, &n) < 0 ? -1 : (int64_t)n;
+	return pv_parse_u64(text, 0, INT64_MAX, &value) < 0 ? -1 : (int64_t)value;
 }
 
 /* What a memory cgroup (v2) leaves: the least of limit minus usage on the way up. */

@@ -120,7 +120,7 @@ void pv_hostapt_pick(const char *text, const char *distribution, const char *cod
 
 		if (!cut_target(line, &t) || pv_url_check(t.uri, NULL) < 0)
 			continue;
-		if (*t.origin)		/* "Debian", "Ubuntu" */
+		if (*t.origin && *t.origin != '$')	/* "Debian", "Ubuntu"; "$(ORIGIN)" where apt knows none */
 			ours = strcasecmp(t.origin, distribution) == 0;
 		else			/* lists were never fetched: by the suite's name alone */
 			ours = is_of(t.release, codename) ||
@@ -159,23 +159,30 @@ static char *os_release_value(const char *text, const char *key)
 int pv_hostapt_mirror(const char *distribution, const char *codename, char **ret_main, char **ret_security,
 		      struct pv_error *err)
 {
-	static const char *const argv[] = { "apt-get", "indextargets", "--format", PV_HOSTAPT_FORMAT, NULL };
-	pv_autostr out = PV_STR_INIT;
+	/* The first knows origins but names only suites whose lists were fetched; the second names all. */
+	static const char *const argvs[][6] = {
+		{ "apt-get", "indextargets", "--format", PV_HOSTAPT_FORMAT, NULL },
+		{ "apt-get", "indextargets", "--no-release-info", "--format", PV_HOSTAPT_FORMAT, NULL },
+	};
 	pv_autofree char *os = NULL;
 	pv_autofree char *id = NULL;
 	pv_autofree char *os_codename = NULL;
-	bool there;
 
-	if (ask(argv, &out, &there, err) < 0)
-		return -1;
-	if (!there)
-		pv_str_reset(&out);
 	if (pv_read_file("/etc/os-release", SCRIPT_MAX, &os, NULL, NULL) == 0) {
 		id = os_release_value(os, "ID");
 		os_codename = os_release_value(os, "VERSION_CODENAME");
 	}
-	pv_hostapt_pick(there ? pv_str_text(&out) : "", distribution, codename, id, os_codename, ret_main,
-			ret_security);
+	*ret_main = *ret_security = NULL;
+	for (size_t i = 0; i < PV_COUNT(argvs) && !*ret_main; i++) {
+		pv_autostr out = PV_STR_INIT;
+		bool there;
+
+		if (ask(argvs[i], &out, &there, err) < 0)
+			return -1;
+		pv_freep(ret_security);
+		pv_hostapt_pick(there ? pv_str_text(&out) : "", distribution, codename, id, os_codename, ret_main,
+				ret_security);
+	}
 	return 0;
 }
 
@@ -251,30 +258,38 @@ static void follow(struct cases *c, const char *line, const char *arch, const ch
 	}
 }
 
-int pv_hostapt_debootstrap_mirror(const char *codename, const char *script, const char *arch, char **ret,
-				  struct pv_error *err)
+char *pv_hostapt_script_mirror(const char *script, const char *codename, const char *arch)
 {
-	pv_autofree char *own = pv_fmt(SCRIPTS "/%s", codename);
-	pv_autofree char *other = pv_fmt(SCRIPTS "/%s", script ? script : codename);
-	pv_autofree char *text = NULL;
-	char *rest, *line;
+	pv_autofree char *text = pv_xstrdup(script);
+	char *rest = text, *line;
 	const char *url = NULL;
 	struct cases cases = { 0 };
 
-	*ret = NULL;
-	if (strchr(codename, '/') || (script && strchr(script, '/')))
-		return 0;
-	if (!pv_exists(own) && !pv_exists(other))
-		return 0;
-	if (pv_read_file(pv_exists(own) ? own : other, SCRIPT_MAX, &text, NULL, err) < 0)
-		return -1;
-	rest = text;
 	while (!url && (line = strsep(&rest, "\n"))) {
 		follow(&cases, line, arch, codename);
 		if (is_active(&cases))
 			url = default_mirror(line);
 	}
-	*ret = clean_uri(url);
+	return clean_uri(url);
+}
+
+int pv_hostapt_debootstrap_mirror(const char *codename, const char *script, const char *arch, char **ret,
+				  struct pv_error *err)
+{
+	const char *names[] = { codename, script };
+	pv_autofree char *text = NULL;
+
+	*ret = NULL;
+	for (size_t i = 0; i < PV_COUNT(names); i++) {
+		pv_autofree char *path = pv_fmt(SCRIPTS "/%s", names[i] ? names[i] : "");
+
+		if (!names[i] || strchr(names[i], '/') || !pv_exists(path))
+			continue;
+		if (pv_read_file(path, SCRIPT_MAX, &text, NULL, err) < 0)
+			return -1;
+		*ret = pv_hostapt_script_mirror(text, codename, arch);
+		return 0;
+	}
 	return 0;
 }
 

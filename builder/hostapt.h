@@ -23,6 +23,9 @@ void pv_hostapt_pick(const char *text, const char *distribution, const char *cod
 int pv_hostapt_debootstrap_mirror(const char *codename, const char *script, const char *arch, char **ret,
 				  struct pv_error *err) PV_MUST_CHECK;
 
+/* The same from a script's text: the first default_mirror in the branches of `case $ARCH` and `case $SUITE` that hold. */
+char *pv_hostapt_script_mirror(const char *script, const char *codename, const char *arch);
+
 /* Acquire::http::Proxy and Acquire::https::Proxy of the host's apt; NULL when unset or "DIRECT". May bear
  * credentials. The caller frees both. No apt on this host is no error. */
 int pv_hostapt_proxy(char **ret_http, char **ret_https, struct pv_error *err) PV_MUST_CHECK;

@@ -92,7 +92,7 @@ static int root_base(const char *subids, bool group, const char *map_path, uint3
 
 int pv_ns_ids(struct pv_ns_ids *ret, struct pv_error *err)
 {
-	struct pv_ns_ids ids;
+	struct pv_ns_ids ids = { 0, 0 };
 
 	if (geteuid() == 0) {
 		if (root_base("/etc/subuid", false, "/proc/self/uid_map", &ids.uid_base, err) < 0 ||
@@ -163,7 +163,7 @@ static int map_by_tool(const char *tool, pid_t pid, uint32_t base, uint32_t self
 	pv_strv_addf(&argv, "1");
 	const struct pv_proc proc = { .argv = (const char *const *)argv.v, .deadline_s = 30 };
 	if (pv_proc_check(&proc, PV_ERR_HOST, err) < 0)
-		return pv_error_wrap(err, "cannot map subordinate ids");
+		return pv_error_wrap(err, "cannot map subordinate ids (is %s setuid root?)", program);
 	return 0;
 }
 
@@ -206,13 +206,23 @@ static int explain(int errnum, const char *what, struct pv_error *err)
 	else if (pv_host_sysctl("/proc/sys/user/max_user_namespaces") == 0)
 		way = "allow them as root: sysctl -w user.max_user_namespaces=15000";
 	else if (pv_host_sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1 && geteuid() != 0)
-		way = "AppArmor allows them to known programs only: run scripts/deps, which installs a profile for pvimg";
+		way = "AppArmor allows them to known programs only: run scripts/deps, which installs a profile";
 	else if (errnum == ENOSPC)
 		way = "too many are in use: raise user.max_user_namespaces and user.max_mnt_namespaces";
 	else if (errnum == ENOSYS || errnum == EINVAL)
 		way = "this kernel has none: it needs CONFIG_USER_NS";
 	return pv_error_set(err, PV_ERR_HOST, "user namespaces are forbidden on this host (%s: %s); %s", what,
 			    strerror(errnum), way);
+}
+
+/* Settings that forbid, told before anything else: with them no other advice helps. */
+static int check_settings(struct pv_error *err)
+{
+	if (pv_host_sysctl("/proc/sys/user/max_user_namespaces") == 0)
+		return explain(ENOSPC, "unshare", err);
+	if (pv_host_sysctl("/proc/sys/kernel/unprivileged_userns_clone") == 0 && geteuid() != 0)
+		return explain(EPERM, "unshare", err);
+	return 0;
 }
 
 /* Reads the helper's answer to its end and reaps it. */
@@ -254,10 +264,12 @@ static int unshare_and_map(pid_t child, int go, int answer, struct pv_error *err
 
 int pv_ns_enter(struct pv_error *err)
 {
-	struct pv_ns_ids ids;
+	struct pv_ns_ids ids = { 0, 0 };
 	int go[2], answer[2];
 
-	if (pv_ns_ids(&ids, err) < 0)
+	if (pv_ns_active())
+		return 0;
+	if (check_settings(err) < 0 || pv_ns_ids(&ids, err) < 0)
 		return -1;
 	if (pipe2(go, O_CLOEXEC) < 0)
 		return pv_error_errno(err, PV_ERR_HOST, errno, "pipe");

@@ -38,7 +38,7 @@ int pv_ns_ids(struct pv_ns_ids *ret, struct pv_error *err) PV_MUST_CHECK;
 /* Moves this process, which must have one thread, into a new builder namespace. Afterwards it holds all capabilities
  * inside, keeps its ids (they read as PV_NS_SELF), its network and its files; mounts it makes go with it. Programs it
  * merely executes run as the caller without capabilities. PV_ERR_HOST in one line with the way out; after a failure
- * the process may be half way in and must do no more than say so and end. */
+ * the process may be half way in and must do no more than say so and end. Within one it does nothing. */
 int pv_ns_enter(struct pv_error *err) PV_MUST_CHECK;
 
 /* Whether this process lives in a builder namespace and may mount there. */

@@ -67,7 +67,7 @@ int pv_ns_map_parse(const char *text, struct pv_ns_extent *ret, size_t max)
 	size_t n = 0;
 
 	while (*text) {
-		struct pv_ns_extent e;
+		struct pv_ns_extent e = { 0, 0, 0 };
 		const char *p = take_id(text, &e.inner);
 		if (p)
 			p = take_id(p, &e.outer);

@@ -12,8 +12,8 @@
 #include "release.h"
 #include "store.h"
 
-#define PV_PKGINDEX_PACKED_MAX (256ull << 20)
-#define PV_PKGINDEX_MAX (1ull << 30)	/* uncompressed */
+#define PV_PKGINDEX_PACKED_MAX (128ull << 20)
+#define PV_PKGINDEX_MAX (512ull << 20)	/* uncompressed */
 
 struct pv_pkgindex_want {
 	const char *base_url;		/* of the mirror; may bear credentials */

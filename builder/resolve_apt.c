@@ -129,6 +129,9 @@ static int judge(struct reading *r, const struct pv_proc_result *res, struct pv_
 	if (res->exit_code != 0) {
 		pv_autofree char *fate = pv_proc_fate(res);
 
+		if (r->words.data && strstr(r->words.data, "MergeList"))
+			return pv_error_set(err, PV_ERR_ARCHIVE, "the archive's index cannot be read: apt-get: %s",
+					    r->words.data);
 		return pv_error_set(err, res->exit_code > 0 ? PV_ERR_RECIPE : PV_ERR_STAGE,
 				    "packages cannot be installed together: apt-get: %s", r->words.len > 0 ?
 				    pv_str_text(&r->words) : fate);
@@ -145,9 +148,10 @@ int pv_apt_simulate(const char *dir, const struct pv_strv *names, struct pv_apt_
 	pv_autoproc res = PV_PROC_RESULT_INIT;
 	const char *path = getenv("PATH");
 
-	pv_strv_add_all(&argv, (const char *const[]){ "apt-get", "--simulate", "-qq", "--yes", "dist-upgrade", "--",
+	pv_strv_add_all(&argv, (const char *const[]){ "apt-get", "--simulate", "-q", "--yes", "dist-upgrade", "--",
 						      NULL });
-	pv_strv_add_all(&argv, (const char *const *)names->v);
+	if (names->n > 0)
+		pv_strv_add_all(&argv, (const char *const *)names->v);
 	pv_strv_addf(&env, "PATH=%s", path ? path : "/usr/sbin:/usr/bin:/sbin:/bin");
 	pv_strv_add_all(&env, (const char *const[]){ "APT_CONFIG=./apt.conf", "LC_ALL=C", "HOME=/nonexistent",
 						     NULL });

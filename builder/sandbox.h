@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs target code: its own mounts, processes, network, host name and IPC, as the tree's root and nobody of the host. */
+/* Runs target code with mounts, processes, network and IPC of its own, as the tree's root and nobody of the host. */
 #ifndef PV_SANDBOX_H
 #define PV_SANDBOX_H
 
@@ -10,9 +10,9 @@
 #include "proc.h"
 
 /* A file or folder of the host seen inside. Source: absolute, ours to name. Target: absolute, followed as the tree
- * has it and never out of the tree. A mount point that is missing is made below /run, /tmp and /dev, and
- * anywhere with host_tools; in the tree itself it is an error, so nothing is left in an image. Inside, what is not owned by the
- * subordinate ids counts as somebody else's: the source must be readable for others. */
+ * has it and never out of the tree. A mount point that is missing is made below /run, /tmp and /dev, and anywhere
+ * with host_tools; in the tree itself it is an error, so nothing is left in an image. Inside, what is not owned by
+ * the subordinate ids counts as somebody else's: the source must be readable for others. */
 struct pv_sandbox_bind {
 	const char *source, *target;
 	bool writable;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which system calls target code may make: all but those that reach past its namespaces, and none that waits on disks. */
+/* Which system calls target code may make: none that reach past its namespaces, none that wait on disks. */
 #include "sandbox_seccomp.h"
 
 #include <errno.h>

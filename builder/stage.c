@@ -56,7 +56,7 @@ static void take_line(void *ctx, const char *line, size_t len)
 static void target_env(const struct pv_run *run, const char *const *more, struct pv_strv *ret)
 {
 	static const char *const fixed[] = {
-		"PATH=/run/pvimg/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"PATH=" PV_TARGET_PATH,
 		"HOME=/root", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TZ=UTC", "TERM=dumb", "SHELL=/bin/sh",
 		"DEBIAN_FRONTEND=noninteractive", "DEBCONF_NONINTERACTIVE_SEEN=true", NULL,
 	};

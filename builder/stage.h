@@ -30,6 +30,9 @@ struct pv_run {
 	char *result;			/* hidden folder beside the final one; renamed when all is done */
 };
 
+/* PATH inside: the stubs of stage install come first. */
+#define PV_TARGET_PATH "/run/pvimg/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 /* Runs a program inside the target's tree, in the sandbox, with no network, as the target's root. env adds to a
  * minimal environment. `input` is its stdin (NULL: none). Output goes to the build log; the child is noted in the
  * report; on failure the error bears the last lines. */

@@ -40,6 +40,15 @@ static char *components(const struct pv_run *run)
 	return pv_strv_join(&names, ",");
 }
 
+/* Whether the archive has it and so the plan's base does. */
+static bool in_base(const struct pv_plan *plan, const char *name)
+{
+	for (size_t i = 0; name && i < plan->nbase; i++)
+		if (pv_streq(plan->base[i].name, name))
+			return true;
+	return false;
+}
+
 static void make_argv(const struct pv_run *run, struct pv_strv *ret)
 {
 	const struct pv_suite *suite = run->plan->suite;
@@ -52,7 +61,7 @@ static void make_argv(const struct pv_run *run, struct pv_strv *ret)
 	pv_strv_addf(ret, "--components=%s", list);
 	pv_strv_add(ret, "--keyring=/keyring.gpg");
 	pv_strv_add(ret, "--force-check-gpg");
-	if (suite->usr_is_merged)
+	if (in_base(run->plan, suite->usr_is_merged))
 		pv_strv_addf(ret, "--include=%s", suite->usr_is_merged);
 	pv_strv_add(ret, suite->codename);
 	pv_strv_add(ret, "/target");

@@ -14,19 +14,22 @@
  * script that does not find our stub on PATH. Stage configure removes it. */
 static const char policy_rc_d[] = "#!/bin/sh\nexit 101\n";
 
+/* DPkg::Path: apt gives dpkg and the maintainer scripts a PATH of its own. */
 static const char apt_conf[] =
 	"APT::Get::Assume-Yes \"true\";\n"
 	"APT::Install-Recommends \"false\";\n"
 	"APT::Install-Suggests \"false\";\n"
 	"APT::Sandbox::User \"root\";\n"
 	"Acquire::Languages \"none\";\n"
+	"DPkg::Path \"" PV_TARGET_PATH "\";\n"
 	"Dpkg::Use-Pty \"false\";\n"
 	"DPkg::Options { \"--force-unsafe-io\"; \"--force-confnew\"; };\n";
 
-/* Programs that maintainer scripts call and that run once later, or never (scripts/stubs/held). */
+/* Programs that maintainer scripts call and that run once later, or never (scripts/stubs/held): daemons do not start,
+ * and host keys are made at first boot. */
 static const char *const held[] = {
 	"update-initramfs", "dracut", "update-grub", "update-grub2", "grub-mkconfig", "grub-install", "py3compile",
-	"invoke-rc.d", "deb-systemd-invoke", "service", NULL,
+	"invoke-rc.d", "deb-systemd-invoke", "service", "ssh-keygen", NULL,
 };
 
 static int make_stubs(const struct pv_run *run, struct pv_error *err)

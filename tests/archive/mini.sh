@@ -29,7 +29,10 @@ mi_begin() {
 
 mi_end() {
 	exec 8>&-
-	[ -z "${MI_HTTPD-}" ] || { kill "$MI_HTTPD" 2>/dev/null; wait "$MI_HTTPD" 2>/dev/null; }
+	if [ -n "${MI_HTTPD-}" ]; then
+		kill "$MI_HTTPD" 2>/dev/null || :
+		wait "$MI_HTTPD" 2>/dev/null || :
+	fi
 	bt_user_end
 }
 

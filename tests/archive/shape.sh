@@ -115,9 +115,12 @@ mkdir -p "$mini" "$dir/mini/pool/bad"
 while read -r name; do
 	ln -f "$dir/debs/$name" "$mini/$name"
 done <"$apt/mini.files"
+# With the real one's version, where there is one: others' Breaks look at it.
 mini_put() { # mini_put NAME DEPENDS [control line]
-	ta_meta "$dir/extra" "$1" 1.0 "$2" "${3-}"
-	mv "$dir/extra/$1_1.0_all.deb" "$mini/"
+	v=1.0
+	[ ! -e "$(newest_of "$1")" ] || v=$(version_of "$(newest_of "$1")")
+	ta_meta "$dir/extra" "$1" "$v" "$2" "${3-}"
+	mv "$dir/extra/$1_${v}_all.deb" "$mini/$1_${v#*:}_all.deb"
 }
 tree=$dir/extra/linux-image-virtual.tree
 mkdir -p "$tree/boot" "$tree/lib/modules/6.8.0-0-test"

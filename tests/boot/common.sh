@@ -62,7 +62,7 @@ bt_as() {
 # Nothing of the user's may be left running; then the user goes. Its work trees hold files of its subordinate ids,
 # which a plain user can only remove from inside its user namespace; pvimg clean does that.
 bt_user_end() {
-	[ -n "${BT_HOME-}" ] || return 0
+	[ -n "${BT_HOME-}" ] && [ -n "${BT_USER-}" ] || return 0
 	if [ "$(id -u)" -eq 0 ]; then
 		rm -rf "$BT_HOME"
 		userdel "$BT_USER" 2>/dev/null || :
@@ -147,6 +147,7 @@ bt_nothing_half() {
 }
 
 # bt_nothing_left: no process of the user's or of its subordinate ids, no mount below its scratch, no work folder.
+# (A download that was cut stays in the store as HEX.part, to be gone on with.)
 bt_nothing_left() {
 	bt_uid=$(id -u "$BT_USER")
 	bt_sub=$(awk -F: -v u="$BT_USER" -v i="$bt_uid" '$1 == u || $1 == i { print $2, $2 + $3; exit }' /etc/subuid)
@@ -162,7 +163,7 @@ bt_nothing_left() {
 	bt_is "no process is left (looked $bt_try times)" "$bt_left" ""
 	bt_is "no mount is left" "$(grep -F "$BT_HOME" /proc/self/mounts | head -3)" ""
 	bt_is "no temporary tree is left" "$(find "$BT_HOME/cache/pvimg/work" "$BT_HOME/cache/pvimg"/*/tmp -mindepth 1 \
-		-maxdepth 1 2>/dev/null | head -3)" ""
+		-maxdepth 1 ! -name "*.part" 2>/dev/null | head -3)" ""
 }
 
 bt_stand_in() { bt_json "$1" '"stand-in" if d["archive"] == "stand-in" else "real"'; }

@@ -10,7 +10,7 @@ for expect in "$dir"/*.expect; do
 	name=${expect##*/}
 	name=${name%.expect}
 	rc=0
-	"$PVIMG" plan --recipes "$dir" --out "$TMP/images" "$name" >"$TMP/out" 2>"$TMP/err" </dev/null || rc=$?
+	"$PVIMG" build --recipes "$dir" --out "$TMP/images" "$name" >"$TMP/out" 2>"$TMP/err" </dev/null || rc=$?
 	# The last line is the program's own summary; paths are told in full there.
 	sed -e '$d' -e "s|^$dir/||" "$TMP/err" >"$TMP/found"
 	n=$((n + 1))
@@ -43,7 +43,7 @@ refused() {
 	words=$1
 	shift
 	rc=0
-	"$PVIMG" plan "$@" --out "$TMP/images" >"$TMP/out" 2>"$TMP/err" </dev/null || rc=$?
+	"$PVIMG" plan "$@" >"$TMP/out" 2>"$TMP/err" </dev/null || rc=$?
 	n=$((n + 1))
 	if [ $rc -ne 3 ] || ! grep -qF -e "$words" "$TMP/err" || grep -q hunter2 "$TMP/err"; then
 		echo "plan $*: exit code $rc, not 3 with \"$words\":"

@@ -9,7 +9,7 @@
 #include "fsutil.h"
 #include "text.h"
 
-#define MAX_INPUT (4u << 20)
+#define LARGEST (4u << 20)
 #define CUTS 24
 #define CHANGES 150
 
@@ -50,7 +50,10 @@ static void play_variants(char *data, size_t size)
 		size_t at = next_random(&seed) % size;
 		char was = data[at];
 
-		data[at] = (char)(i % 2 ? next_random(&seed) : was ^ (1 << (next_random(&seed) % 8)));
+		if (i % 2)
+			data[at] = (char)next_random(&seed);
+		else
+			data[at] ^= (char)(1u << (next_random(&seed) % 8));
 		play(data, size);
 		/* every second change stays: they add up */
 		if (i % 4 == 0)
@@ -72,7 +75,7 @@ static int play_folder(const char *folder)
 		size_t size;
 
 		free(names[i]);
-		if (pv_read_file(path, MAX_INPUT, &data, &size, NULL) < 0)
+		if (pv_read_file(path, LARGEST, &data, &size, NULL) < 0)
 			continue;
 		play_variants(data, size);
 		played++;

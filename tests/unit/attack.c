@@ -128,7 +128,7 @@ static int host(char **argv)
 	CHECK(gethostname(name, sizeof(name)) == 0 && strcmp(name, "localhost") == 0);
 	CHECK(access("/proc/cmdline", R_OK) == 0);
 	int fd = open("/proc/cmdline", O_RDONLY);
-	CHECK(fd >= 0 && read(fd, name, 1) == 0);
+	CHECK(fd >= 0 && read(fd, name, 1) == 0 && close(fd) == 0);
 	for (fd = 3; fd < 1024; fd++)
 		CHECK(fcntl(fd, F_GETFD) < 0);
 	return 0;
@@ -252,9 +252,13 @@ static int daemon_lock(char **argv)
 
 static int end_by(char **argv)
 {
-	if (strcmp(argv[0], "signal") == 0)
-		kill(getpid(), (int)strtol(argv[1], NULL, 10));
-	_exit((int)strtol(argv[1], NULL, 10));
+	int number = (int)strtol(argv[1], NULL, 10);
+
+	if (strcmp(argv[0], "signal") == 0) {
+		signal(number, SIG_DFL);	/* sanitizers take some for themselves */
+		kill(getpid(), number);
+	}
+	_exit(number);
 }
 
 int attack(int argc, char **argv)

@@ -30,7 +30,9 @@
 
 static int enter(void **state)
 {
-	char *dir = pv_xstrdup("/tmp/pvimg-test-ext4.XXXXXX");
+	/* ten thousands of small files: memory is much faster */
+	bool shm = access("/dev/shm", W_OK) == 0;
+	char *dir = pv_xstrdup(shm ? "/dev/shm/pvimg-test-ext4.XXXXXX" : "/tmp/pvimg-test-ext4.XXXXXX");
 
 	if (!mkdtemp(dir) || chdir(dir) < 0 || mkdir("t", 0755) < 0)
 		return -1;
@@ -183,8 +185,8 @@ static int compare_entry(void *ctx, int dir_fd, const char *path, const struct p
 	c->n++;
 	if (lstat(b, &st) < 0)
 		fail_msg("%s: missing", path);
-	/* rdump drops the sticky bit */
-	assert_int_equal(st.st_mode | (e->st.st_mode & S_ISVTX), e->st.st_mode);
+	/* rdump drops the upper three bits */
+	assert_int_equal(st.st_mode, e->st.st_mode & ~(mode_t)07000);
 	if (geteuid() == 0 && (st.st_uid != e->st.st_uid || st.st_gid != e->st.st_gid))
 		fail_msg("%s: owner", path);
 	if (S_ISREG(st.st_mode))
