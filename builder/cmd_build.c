@@ -84,7 +84,8 @@ static int plan_and_run(struct build *b, struct pv_error *err)
 	if (pv_workdir_create(b->ctx->paths.cache_dir, b->recipe->name, 0, &disk, err) < 0)
 		return -1;
 	const struct pv_prepare_request want = {
-		.recipe = b->recipe, .cache_dir = b->ctx->paths.cache_dir, .work_dir = disk.path,
+		.recipe = b->recipe, .overlays_dir = b->ctx->paths.overlays_dir,
+		.cache_dir = b->ctx->paths.cache_dir, .work_dir = disk.path,
 		.store = b->store, .fetch = b->fetch, .allow_older = b->ctx->opts.allow_older,
 		.progress = show_index_progress, .ctx = b->ctx->log,
 	};
@@ -205,8 +206,9 @@ static int build_all(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipes, si
 	pv_autostore *store = NULL;
 	pv_autofetch *fetch = NULL;
 
-	if (pv_workdir_sweep(ctx->paths.cache_dir, NULL, err) < 0)
-		return -1;
+	pv_autoerror left = PV_ERROR_INIT;
+	if (pv_workdir_sweep(ctx->paths.cache_dir, NULL, &left) < 0)
+		pv_log_warn(ctx->log, "%s", left.text);
 	if (pv_store_open(ctx->paths.cache_dir, &store, err) < 0 ||
 	    pv_fetch_new(store, ctx->opts.jobs, &fetch, err) < 0 || set_proxy(fetch, err) < 0)
 		return -1;

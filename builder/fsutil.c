@@ -60,7 +60,8 @@ static void closedirp(DIR **dir)
 /* Reads fd to its end, at most max bytes and one to notice more. */
 static int read_fd(int fd, const char *path, size_t max, size_t hint, struct pv_str *text, struct pv_error *err)
 {
-	size_t cap = hint < max ? hint + 1 : 4096;
+	/* Files of /proc and /sys say 0 and give all they have to the first read only. */
+	size_t cap = hint >= 4096 && hint < max ? hint + 1 : 4096;
 	pv_autofree char *buf = pv_xmalloc(cap);
 
 	for (;;) {

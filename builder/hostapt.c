@@ -95,8 +95,10 @@ static void note(struct found *found, const char *uri, bool same)
 		found->any = uri;
 }
 
+/* Without slashes at the end; NULL for "file:/", where nothing is left then. */
 static char *clean_uri(const char *uri)
 {
+	char *clean;
 	size_t n;
 
 	if (!uri)
@@ -104,7 +106,10 @@ static char *clean_uri(const char *uri)
 	n = strlen(uri);
 	while (n > 0 && uri[n - 1] == '/')
 		n--;
-	return pv_xstrndup(uri, n);
+	clean = pv_xstrndup(uri, n);
+	if (pv_url_check(clean, NULL) < 0)
+		pv_freep(&clean);
+	return clean;
 }
 
 void pv_hostapt_pick(const char *text, const char *distribution, const char *codename, const char *os_distribution,

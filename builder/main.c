@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -193,14 +194,14 @@ static int parse_options(const struct command *cmd, int argc, char **argv, struc
 	opterr = 0;
 	optind = 1;
 	while ((key = getopt_long(argc, argv, ":hvo:j:", longs, NULL)) != -1) {
-		const char *word = argv[optind - 1];
+		const struct option_row *row = row_of_key(key);
+		const char *word = argv[optind - (row && row->argument && optarg == argv[optind - 1] ? 2 : 1)];
 		if (key == ':')
 			return pv_error_set(err, PV_ERR_USAGE, "%s: a value is missing; see pvimg help %s", word,
 					    cmd->name);
 		if (key == '?')
 			return unknown_option(cmd, word, err);
-		const struct option_row *row = row_of_key(key);
-		if (!(row->mask & cmd->mask))
+		if (!row || !(row->mask & cmd->mask))
 			return unknown_option(cmd, word, err);
 		if (key == 'h')
 			*ret_help = true;
@@ -318,21 +319,16 @@ static int run(int argc, char **argv, struct pv_error *err)
 	return rc;
 }
 
-/* Ends by the signal that interrupted us, so that a shell's loop stops too; exit codes 130 and 143 otherwise. */
-static int exit_code(const struct pv_error *err)
-{
-	return err->kind == PV_OK ? PV_ERR_STAGE : (int)err->kind;
-}
-
 int main(int argc, char **argv)
 {
 	pv_autoerror err = PV_ERROR_INIT;
 
 	setlocale(LC_CTYPE, "");
+	umask(022);	/* what sandboxes see of ours must be readable there */
 	pv_proc_catch_signals();
 	if (pv_fetch_global_init(&err) < 0 || run(argc, argv, &err) < 0) {
 		fprintf(stderr, "pvimg: %s\n", err.text ? err.text : "failed");
-		return exit_code(&err);
+		return err.kind == PV_OK ? PV_ERR_STAGE : (int)err.kind;
 	}
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fputs("pvimg: standard output: write failed\n", stderr);

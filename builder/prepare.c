@@ -7,6 +7,8 @@
 #include <time.h>
 
 #include "hostapt.h"
+#include "overlay.h"
+#include "planvars.h"
 #include "resolve.h"
 #include "url.h"
 
@@ -82,7 +84,9 @@ static int open_archive(const struct pv_prepare_request *req, struct pv_prepared
 	const struct pv_archive_request want = {
 		.suite = suite, .mirror = ret->mirror, .security_mirror = ret->security,
 		.components = &req->recipe->components, .arch = ret->plan.arch,
-		.keyring_option = req->recipe->keyring, .trusted_keys = &req->recipe->trusted_keys,
+		.keyring_option = req->recipe->keyring,
+		/* Pins say whom to trust where nobody hands us a keyring; a keyring that is given speaks for itself. */
+		.trusted_keys = req->recipe->keyring ? NULL : &req->recipe->trusted_keys,
 		.cache_dir = req->cache_dir, .work_dir = req->work_dir, .allow_older = req->allow_older,
 		.now = (int64_t)time(NULL),
 	};
@@ -126,11 +130,24 @@ static int resolve(const struct pv_prepare_request *req, struct pv_prepared *ret
 	return pv_plan_set_packages(&ret->plan, &res, err);
 }
 
+/* Overlays are checked before anything is fetched: with ids of some epoch, since only the names matter here. */
+static int check_overlays(const struct pv_prepare_request *req, const struct pv_plan *plan, struct pv_error *err)
+{
+	struct pv_vars vars = { 0 };
+
+	pv_plan_vars(plan, &vars);
+	int rc = pv_overlay_check(req->overlays_dir, &req->recipe->overlays, &vars, err);
+	pv_vars_done(&vars);
+	return rc;
+}
+
 static int prepare(const struct pv_prepare_request *req, struct pv_prepared *ret, struct pv_error *err)
 {
 	pv_autofree char *host_security = NULL;
 
 	if (pv_plan_make(req->recipe, &ret->plan, err) < 0)
+		return -1;
+	if (check_overlays(req, &ret->plan, err) < 0)
 		return -1;
 	const struct pv_suite *suite = ret->plan.suite;
 	if (find_mirror(req->recipe, suite, ret->plan.arch, ret, &host_security, err) < 0)

@@ -21,6 +21,7 @@ struct pv_prepared {
 
 struct pv_prepare_request {
 	const struct pv_recipe *recipe;
+	const char *overlays_dir;
 	const char *cache_dir, *work_dir;	/* work_dir exists and outlives the result */
 	struct pv_store *store;
 	struct pv_fetch *fetch;

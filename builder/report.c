@@ -177,7 +177,7 @@ void pv_report_archive(struct pv_report *report, int64_t epoch, int stand_in)
 	if (!report)
 		return;
 	json_object_set_new(report->root, "epoch", json_integer(epoch));
-	json_object_set_new(report->root, "archive", json_string(stand_in ? "stand-in" : "real"));
+	json_object_set_new(report->root, "archive", json_string(stand_in ? "stand-in" : "distribution"));
 }
 
 int pv_report_write(const struct pv_report *report, const char *path, struct pv_error *err)

@@ -101,7 +101,8 @@ static int embed_grub(struct pv_run *run, const char *image, struct pv_error *er
 	if (pv_grub_embed(fd, (const uint8_t *)boot, boot_len, (const uint8_t *)core, core_len,
 			  run->plan->bios.start, run->plan->bios.size, err) < 0)
 		return -1;
-	if (fsync(fd) < 0)
+	/* No fsync: a run that dies leaves the hidden name behind, and after a power cut one builds again. */
+	if (close(pv_steal_fd(&fd)) < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", image);
 	return 0;
 }

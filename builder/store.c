@@ -156,8 +156,10 @@ static int open_put(const struct pv_store *store, char **ret_path, int *ret_fd, 
 			return 0;
 		}
 		free(path);
-		if (errno != EEXIST)
-			return write_error(err, errno, store, 0);
+		if (errno != EEXIST) {
+			(void)write_error(err, errno, store, 0);
+			return -1;
+		}
 	}
 	return pv_error_set(err, PV_ERR_STAGE, "store %s: too many files; run `pvimg clean`", store->tmp);
 }

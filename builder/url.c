@@ -143,7 +143,7 @@ static const char *split_host(const char *text, size_t n, struct pv_url *url)
 
 	if (n > 0 && text[0] == '[') {
 		host_end = memchr(text, ']', n);
-		if (!host_end || host_end - text < 3 ||
+		if (!host_end || !memchr(text, ':', (size_t)(host_end - text)) ||
 		    !all_of(text + 1, (size_t)(host_end - text - 1), ":."))
 			return "a faulty IPv6 address";
 		url->host = pv_xstrndup(text + 1, (size_t)(host_end - text - 1));
@@ -234,7 +234,8 @@ int pv_url_split(const char *text, struct pv_url *ret, struct pv_error *err)
 	if (wrong) {
 		pv_autofree char *shown = pv_url_redacted(text);
 
-		return pv_error_set(err, PV_ERR_USAGE, "URL %.200s: %s", shown, wrong);
+		(void)pv_error_set(err, PV_ERR_USAGE, "URL %.200s: %s", shown, wrong);
+		return -1;
 	}
 	if (!url.user)
 		url.user = pv_xstrdup("");

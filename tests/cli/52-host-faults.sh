@@ -65,6 +65,6 @@ bt_as timeout 200 "$BT_PVIMG" build mini --recipes "$odd/recipes" --out "$odd/ou
 bt_is "a path with spaces and quotes" "$MI_RC" 0
 [ "$MI_RC" -eq 0 ] || tail -10 "$TMP/err"
 [ "$MI_RC" -ne 0 ] || bt_result_complete "$odd/out put/mini" mini
-bt_as "$BT_PVIMG" clean --all --cache "$odd/ca'che" >/dev/null 2>&1 || bt_is "pvimg clean in such a path" failed ok
+bt_as "$BT_PVIMG" clean --all --cache "$odd/ca'che" --out "$odd/out put" >/dev/null 2>&1 || bt_is "pvimg clean in such a path" failed ok
 mi_left
 mi_verdict

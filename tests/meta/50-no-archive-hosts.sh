@@ -12,12 +12,9 @@ pattern="$pattern|([a-z.]*archive|security|ports|snapshot|old-releases|esm|cdima
 pattern="$pattern|mirrors?${dot}[a-z0-9-]+${dot}[a-z]+|ppa${dot}launchpad|launchpadcontent${dot}net"
 pattern="$pattern|xenbits${dot}|freexian${dot}com"
 
-project_files | grep -v '\.md$' >"$TMP/list"
-project_files | grep '\.md$' >>"$TMP/list"
-while IFS= read -r file; do
-	grep -InEi "$pattern" "$file" | sed "s,^,$file:," | cut -c1-160
 # hosts that no one can have (RFC 2606) are for tests
-done <"$TMP/list" | grep -vE 'mirrors?\.(example|invalid|test)\b|mirrors?\.example\.(com|org|net)' >"$TMP/hits"
+project_files | tr '\n' '\0' | xargs -0 grep -InHEi "$pattern" | cut -c1-200 |
+	grep -vE 'mirrors?\.(example|invalid|test)\b' >"$TMP/hits"
 while IFS= read -r line; do
 	fault "$line"
 done <"$TMP/hits"

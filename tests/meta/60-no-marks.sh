@@ -6,10 +6,7 @@ set -u
 
 # put together here, so that this file holds none either
 marks="$(printf '%s%s|%s%s|%s%s|%s%s' TO DO FIX ME X XX HA CK)"
-project_files >"$TMP/list"
-while IFS= read -r file; do
-	grep -InwE "$marks" "$file" | sed "s,^,$file:," | cut -c1-160
-done <"$TMP/list" >"$TMP/hits"
+project_files | tr '\n' '\0' | xargs -0 grep -InHwE "$marks" | cut -c1-200 >"$TMP/hits"
 while IFS= read -r line; do
 	fault "$line"
 done <"$TMP/hits"

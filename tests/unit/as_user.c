@@ -16,7 +16,7 @@
 #include "proc.h"
 #include "text.h"
 
-#define TEST_USER "pvimg-test"
+#define TEST_PREFIX "pv"	/* users that come and go with tests, ours and the scripts' */
 
 static bool has_ids(const char *path, const struct passwd *pw)
 {
@@ -43,14 +43,16 @@ static bool take_person(struct people *p, const struct passwd *pw)
 	return true;
 }
 
-static bool take_ordinary(struct people *p)
+/* `name` NULL: any that is there to stay. */
+static bool take_ordinary(struct people *p, const char *name)
 {
 	const struct passwd *pw;
 	bool found = false;
 
 	setpwent();
 	while (!found && (pw = getpwent()))
-		found = pw->pw_uid >= 1000 && pw->pw_uid < 60000 && has_ids("/etc/subuid", pw) &&
+		found = (name ? pv_streq(pw->pw_name, name) : !pv_starts(pw->pw_name, TEST_PREFIX)) &&
+			pw->pw_uid >= 1000 && pw->pw_uid < 60000 && has_ids("/etc/subuid", pw) &&
 			has_ids("/etc/subgid", pw) && take_person(p, pw);
 	endpwent();
 	return found;
@@ -58,31 +60,32 @@ static bool take_ordinary(struct people *p)
 
 void people_set_up(struct people *p)
 {
-	static const char *const argv[] = { "useradd", "-m", TEST_USER, NULL };
-	const struct pv_proc add = { .argv = argv, .deadline_s = 30 };
-
 	memset(p, 0, sizeof(*p));
 	if (!take_person(p, getpwuid(geteuid())))
 		abort();
-	if (geteuid() != 0 || take_ordinary(p))
+	if (geteuid() != 0 || take_ordinary(p, NULL))
 		return;
-	if (pv_proc_check(&add, PV_ERR_HOST, NULL) < 0)
-		return;		/* a host without useradd: as root alone */
-	p->made = true;
-	if (!take_ordinary(p))
-		fprintf(stderr, "%s got no subordinate ids: tests run as root alone\n", TEST_USER);
+	snprintf(p->made, sizeof(p->made), TEST_PREFIX "-u%d", (int)getpid());
+	const char *const argv[] = { "useradd", "-m", p->made, NULL };
+	const struct pv_proc proc = { .argv = argv, .deadline_s = 30 };
+	if (pv_proc_check(&proc, PV_ERR_HOST, NULL) < 0) {
+		p->made[0] = '\0';	/* a host without useradd: as root alone */
+		return;
+	}
+	if (!take_ordinary(p, p->made))
+		fprintf(stderr, "%s got no subordinate ids: tests run as root alone\n", p->made);
 }
 
 void people_tear_down(struct people *p)
 {
-	static const char *const argv[] = { "userdel", "-r", TEST_USER, NULL };
+	const char *const argv[] = { "userdel", "-r", p->made, NULL };
 	const struct pv_proc proc = { .argv = argv, .deadline_s = 30 };
 
 	for (size_t i = 0; i < p->n; i++)
 		if (pv_rmtree(p->who[i].dir, NULL) < 0)
 			fprintf(stderr, "%s: left behind\n", p->who[i].dir);
-	if (p->made && pv_proc_check(&proc, PV_ERR_HOST, NULL) < 0)
-		fprintf(stderr, "user %s: left behind\n", TEST_USER);
+	if (p->made[0] && pv_proc_check(&proc, PV_ERR_HOST, NULL) < 0)
+		fprintf(stderr, "user %s: left behind\n", p->made);
 }
 
 pid_t start_as(const struct person *who, void (*fn)(void *ctx), void *ctx)

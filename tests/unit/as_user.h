@@ -26,7 +26,7 @@ struct people {
 		char dir[64];		/* an empty folder of theirs, named with a space and a quote */
 	} who[2];
 	size_t n;
-	bool made;
+	char made[32];			/* the user made here, or "" */
 };
 void people_set_up(struct people *p);
 void people_tear_down(struct people *p);

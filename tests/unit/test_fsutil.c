@@ -472,9 +472,20 @@ static void test_exists(void **state)
 	assert_true(pv_exists("x"));
 }
 
+static void test_read_proc_file_whole(void **state)
+{
+	pv_autoerror err = PV_ERROR_INIT;
+	pv_autofree char *text = NULL;
+
+	(void)state;
+	assert_int_equal(pv_read_file("/proc/sys/kernel/ostype", 100, &text, NULL, &err), 0);
+	assert_string_equal(text, "Linux\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_read_proc_file_whole),
 		cmocka_unit_test_setup_teardown(test_read, enter, leave),
 		cmocka_unit_test_setup_teardown(test_read_limits, enter, leave),
 		cmocka_unit_test_setup_teardown(test_read_nul_byte, enter, leave),

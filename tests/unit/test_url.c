@@ -36,7 +36,7 @@ static void test_bad(void **state)
 		"http://mirror.example/a\"b", "http://mirror.example/a'b", "http://mirror.example/a\\b",
 		"http://mirror.example/a?b", "http://mirror.example/a#b", "http://mirror.example:0/",
 		"http://mirror.example:65536/", "http://mirror.example:x/", "http://mirror.example:/",
-		"http://-x/", "http://.x/", "http://a_b/", "http://[::1/", "http://[::1]x/", "http://[]/",
+		"http://-x/", "http://.x/", "http://a_b/", "http://[::1/", "http://[::1]x/", "http://[]/", "http://[.1]/",
 		"http://:pw@mirror.example/", "http://u%00:pw@mirror.example/", "http://u%4:p@m/",
 		"file://host/srv", "file:srv", "file://", "file:///srv/../etc", "javascript:alert(1)",
 		"http://a@b@mirror.example/",
