@@ -222,47 +222,41 @@ void pv_aptree_print(FILE *out, const struct pv_stanza *s)
 
 struct filter {
 	FILE *out;
-	const char **sha256;		/* sorted */
+	const struct pv_aptree_deb **wanted;	/* sorted by digest */
 	size_t n;
 };
 
-static int by_text(const void *a, const void *b)
+static int by_sha256(const void *a, const void *b)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	const struct pv_aptree_deb *const *da = a, *const *db = b;
+
+	return strcmp((*da)->sha256, (*db)->sha256);
 }
 
+/* Two suites may have the same .deb under two names: only the planned name is there. */
 static int print_wanted(void *ctx, const struct pv_stanza *s)
 {
 	struct filter *f = ctx;
-	const char *sha256 = pv_stanza_get(s, "SHA256");
+	const struct pv_aptree_deb key = { .sha256 = pv_stanza_get(s, "SHA256") }, *wanted = &key;
 
-	if (sha256 && f->n > 0 && bsearch(&sha256, f->sha256, f->n, sizeof(*f->sha256), by_text))
+	if (!key.sha256 || f->n == 0)
+		return 0;
+	const struct pv_aptree_deb *const *found = bsearch(&wanted, f->wanted, f->n, sizeof(*f->wanted), by_sha256);
+	if (found && pv_streq((*found)->filename, pv_stanza_get(s, "Filename")))
 		pv_aptree_print(f->out, s);
 	return 0;
 }
 
-/* A Packages file with only the wanted .debs. */
-static int place_filtered(const struct pv_aptree_apt *apt, const char *from, const char *to, struct pv_error *err)
+int pv_aptree_filter(FILE *out, const char *from, const struct pv_aptree_deb *only, size_t n, struct pv_error *err)
 {
-	pv_autofree const char **sha256 = pv_xcalloc(apt->nonly + 1, sizeof(const char *));
-	pv_autofclose FILE *out = NULL;
-	struct filter filter = { .sha256 = sha256, .n = apt->nonly };
+	pv_autofree const struct pv_aptree_deb **wanted = pv_xcalloc(n + 1, sizeof(*wanted));
+	struct filter filter = { .out = out, .wanted = wanted, .n = n };
 
-	for (size_t i = 0; i < apt->nonly; i++)
-		sha256[i] = apt->only[i].sha256;
-	if (apt->nonly > 1)
-		qsort(sha256, apt->nonly, sizeof(*sha256), by_text);
-	if (unlink(to) < 0 && errno != ENOENT)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot remove", to);
-	out = fopen(to, "wxe");
-	if (!out)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot make", to);
-	filter.out = out;
-	if (pv_deb822_each_file(from, print_wanted, &filter, err) < 0)
-		return -1;
-	if (fflush(out) != 0 || ferror(out) || fchmod(fileno(out), 0644) < 0)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot write", to);
-	return 0;
+	for (size_t i = 0; i < n; i++)
+		wanted[i] = &only[i];
+	if (n > 1)
+		qsort(wanted, n, sizeof(*wanted), by_sha256);
+	return pv_deb822_each_file(from, print_wanted, &filter, err);
 }
 
 static int place_lists(const struct pv_aptree_apt *apt, const struct pv_aptree_index *indexes, size_t n,
@@ -283,8 +277,7 @@ static int place_lists(const struct pv_aptree_apt *apt, const struct pv_aptree_i
 
 		if (place(apt->dir, indexes[i].inrelease_path, release_path, err) < 0)
 			return -1;
-		if ((apt->only ? place_filtered(apt, indexes[i].packages_path, packages_path, err)
-			       : place(apt->dir, indexes[i].packages_path, packages_path, err)) < 0)
+		if (place(apt->dir, indexes[i].packages_path, packages_path, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -44,9 +44,6 @@ struct pv_aptree_apt {
 					 * need not exist for resolving */
 	const char *arch;
 	const char *extra_conf;		/* more lines for apt.conf, or NULL */
-	const struct pv_aptree_deb *only;	/* the lists name these .debs (by sha256) and no others: apt starts at once
-					 * and cannot choose what was not planned. NULL: everything */
-	size_t nonly;
 	bool private_state;		/* true: nothing outside `dir` is read or written: its own (empty or given)
 					 * status, cache, preferences, no host configuration. false: the target's own
 					 * dpkg status and apt.conf.d hold, only sources and lists are ours */
@@ -56,6 +53,10 @@ struct pv_aptree_apt {
  * empty unless it is there. */
 int pv_aptree_apt(const struct pv_aptree_apt *apt, const struct pv_aptree_index *indexes, size_t nindexes,
 		  struct pv_error *err) PV_MUST_CHECK;
+
+/* Copies the stanzas of these .debs (by digest and file name) from the Packages file `from`, as they were read. */
+int pv_aptree_filter(FILE *out, const char *from, const struct pv_aptree_deb *only, size_t n, struct pv_error *err)
+	PV_MUST_CHECK;
 
 /* Writes a stanza as it was read (comments and blanks apart), an empty line behind it. */
 struct pv_stanza;

@@ -67,7 +67,7 @@ static int run_stages(struct build *b, const struct pv_prepared *prepared, const
 	pv_autofree char *archive = pv_path_join(disk_work, "archive");
 	struct pv_run run = {
 		.plan = &prepared->plan, .paths = &b->ctx->paths, .indexes = prepared->indexes,
-		.nindexes = prepared->nindexes, .keyring = prepared->archive->keyring_path, .log = b->ctx->log,
+		.nindexes = prepared->nindexes, .log = b->ctx->log,
 		.report = b->report, .store = b->store, .fetch = b->fetch, .work = tree.path, .root = root,
 		.archive_dir = archive, .run_dir = run_dir, .result = b->hidden,
 	};

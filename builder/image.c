@@ -14,6 +14,8 @@
 #include "fsutil.h"
 #include "image_priv.h"
 
+#define GPT_FAULTS_MAX 32u
+
 static void copy_upper(char ret[37], const char *text)
 {
 	size_t i = 0;
@@ -23,14 +25,35 @@ static void copy_upper(char ret[37], const char *text)
 	ret[i] = '\0';
 }
 
+/* libfdisk says what it finds wrong in words: when it reads a table and when it is asked to verify it. */
+static int note_fault(struct fdisk_context *cxt, struct fdisk_ask *ask, void *data)
+{
+	struct pv_image *image = data;
+	const char *text = NULL;
+
+	(void)cxt;
+	if (fdisk_ask_get_type(ask) == FDISK_ASKTYPE_WARN || fdisk_ask_get_type(ask) == FDISK_ASKTYPE_WARNX)
+		text = fdisk_ask_print_get_mesg(ask);
+	if (text && image->gpt_faults.n < GPT_FAULTS_MAX)
+		pv_strv_take(&image->gpt_faults, pv_printable(text, strlen(text)));
+	return 0;
+}
+
 static void add_part(struct pv_image *image, struct fdisk_partition *pa)
 {
-	struct pv_image_part *part = &image->parts[image->nparts++];
+	uint64_t sectors = image->size / PV_DISK_SECTOR;
+	uint64_t start = fdisk_partition_get_start(pa), size = fdisk_partition_get_size(pa);
 	struct fdisk_parttype *type = fdisk_partition_get_type(pa);
 
+	if (start >= sectors || size > sectors - start) {
+		pv_strv_addf(&image->gpt_faults, "partition %zu lies beyond the end of the disk",
+			     fdisk_partition_get_partno(pa) + 1);
+		return;
+	}
+	struct pv_image_part *part = &image->parts[image->nparts++];
 	part->number = (unsigned)fdisk_partition_get_partno(pa) + 1;
-	part->start = (uint64_t)fdisk_partition_get_start(pa) * PV_DISK_SECTOR;
-	part->size = (uint64_t)fdisk_partition_get_size(pa) * PV_DISK_SECTOR;
+	part->start = start * PV_DISK_SECTOR;
+	part->size = size * PV_DISK_SECTOR;
 	copy_upper(part->type, type ? fdisk_parttype_get_string(type) : NULL);
 	copy_upper(part->uuid, fdisk_partition_get_uuid(pa));
 }
@@ -39,10 +62,12 @@ static int read_table(struct pv_image *image, struct fdisk_context *cxt, struct 
 {
 	struct fdisk_table *table = NULL;
 
-	if (fdisk_assign_device(cxt, image->path, 1) < 0)
+	fdisk_disable_dialogs(cxt, 1);
+	if (fdisk_set_ask(cxt, note_fault, image) < 0 || fdisk_assign_device(cxt, image->path, 1) < 0)
 		return pv_error_set(err, PV_ERR_STAGE, "%s: cannot be read as a disk", image->path);
 	if (!fdisk_is_labeltype(cxt, FDISK_DISKLABEL_GPT))
 		return pv_error_set(err, PV_ERR_DIFFERS, "%s: has no GPT", image->path);
+	(void)fdisk_verify_disklabel(cxt);	/* its findings reach note_fault */
 	if (fdisk_get_partitions(cxt, &table) < 0)
 		return pv_error_set(err, PV_ERR_DIFFERS, "%s: its GPT cannot be read", image->path);
 	size_t n = fdisk_table_get_nents(table);
@@ -62,8 +87,6 @@ static int find_root(struct pv_image *image, struct pv_error *err)
 	for (size_t i = 0; i < image->nparts; i++) {
 		const struct pv_image_part *part = &image->parts[i];
 		if (!pv_streq(part->type, PV_DISK_TYPE_ROOT) && !pv_streq(part->type, PV_DISK_TYPE_LINUX))
-			continue;
-		if (part->start + part->size > image->size)
 			continue;
 		if (!image->root || part->start > image->root->start)
 			image->root = part;
@@ -124,6 +147,7 @@ void pv_image_free(struct pv_image *image)
 	if (image->fs)
 		ext2fs_close_free(&image->fs);
 	pv_closep(&image->fd);
+	pv_strv_done(&image->gpt_faults);
 	free(image->parts);
 	free(image->path);
 	free(image);
@@ -162,6 +186,11 @@ const struct pv_image_part *pv_image_part_of_type(const struct pv_image *image, 
 const struct pv_image_part *pv_image_root(const struct pv_image *image)
 {
 	return image->root;
+}
+
+const struct pv_strv *pv_image_gpt_faults(const struct pv_image *image)
+{
+	return &image->gpt_faults;
 }
 
 int pv_image_pread(const struct pv_image *image, void *data, size_t len, uint64_t offset, struct pv_error *err)

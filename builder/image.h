@@ -34,11 +34,16 @@ const struct pv_image_part *pv_image_parts(const struct pv_image *image, size_t 
 /* By partition type; NULL: none. */
 const struct pv_image_part *pv_image_part_of_type(const struct pv_image *image, const char *type_guid);
 const struct pv_image_part *pv_image_root(const struct pv_image *image);
+/* What libfdisk finds wrong with the GPT or its backup, one line each; owned by the image. */
+const struct pv_strv *pv_image_gpt_faults(const struct pv_image *image);
 
 /* Of the root file system, lower case. */
 void pv_image_fs_uuid(const struct pv_image *image, char ret[37]);
 /* Cleanly unmounted, no errors noted, no journal to replay. */
 bool pv_image_fs_clean(const struct pv_image *image);
+uint64_t pv_image_fs_size(const struct pv_image *image);	/* bytes that it says it has */
+/* Its features that are not in `list` ("has_journal,extent,..."), by name or as "incompat 0x400". */
+void pv_image_fs_features_beyond(const struct pv_image *image, const char *list, struct pv_strv *ret);
 
 struct pv_image_stat {
 	mode_t mode;			/* with its type */
@@ -57,6 +62,13 @@ char *pv_image_read(const struct pv_image *image, const char *path, size_t max, 
 
 /* Where a symbolic link points; NULL: no link. The caller frees. */
 char *pv_image_readlink(const struct pv_image *image, const char *path);
+
+/* Everything below a folder, depth first, mount points of the guest too; ends early when fn returns false, and after
+ * PV_IMAGE_WALK_MAX names or folders deeper than PV_IMAGE_WALK_DEPTH. */
+#define PV_IMAGE_WALK_MAX 1000000u
+#define PV_IMAGE_WALK_DEPTH 64u
+typedef bool pv_image_walk_fn(void *ctx, const char *path, const struct pv_image_stat *st);
+void pv_image_walk(const struct pv_image *image, const char *path, pv_image_walk_fn *fn, void *ctx);
 
 /* Names in a folder without "." and "..", sorted; none when it is no folder. */
 void pv_image_list(const struct pv_image *image, const char *path, struct pv_strv *ret);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files of the EFI system partition, by mtools. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "disk.h"
@@ -16,6 +18,16 @@
 #define FAT16_VOLUME_ID 39
 #define FAT32_TYPE 82		/* "FAT32   " stands there */
 
+/* A damaged FAT may give a file of any length. */
+static int limit_output(void *ctx, struct pv_error *err)
+{
+	const struct rlimit limit = { *(const size_t *)ctx + 1, *(const size_t *)ctx + 1 };
+
+	if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
+		return pv_error_errno(err, PV_ERR_HOST, errno, "setrlimit");
+	return 0;
+}
+
 char *pv_image_esp_read(const struct pv_image *image, const char *path, size_t max, size_t *ret_len)
 {
 	const struct pv_image_part *esp = pv_image_part_of_type(image, PV_DISK_TYPE_ESP);
@@ -24,12 +36,16 @@ char *pv_image_esp_read(const struct pv_image *image, const char *path, size_t m
 
 	if (!esp || !(sink = tmpfile()))
 		return NULL;
-	pv_autofree char *drive = pv_fmt("%s@@%llu", image->path, (unsigned long long)esp->start);
+	/* by its descriptor: mtools gives "@@" in a path a meaning */
+	pv_autofree char *drive = pv_fmt("/proc/self/fd/%d@@%llu", image->fd, (unsigned long long)esp->start);
 	pv_autofree char *name = pv_fmt("::%s", path);
 	const char *const argv[] = { "mtype", "-i", drive, name, NULL };
 	const char *const env[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "MTOOLSRC=/dev/null", "LC_ALL=C",
 				    "MTOOLS_SKIP_CHECK=1", NULL };
-	const struct pv_proc proc = { .argv = argv, .env = env, .stdout_fd = fileno(sink), .deadline_s = 30 };
+	const struct pv_proc proc = {
+		.argv = argv, .env = env, .stdout_fd = fileno(sink), .deadline_s = 30, .keep_fds = &image->fd,
+		.nkeep_fds = 1, .setup = limit_output, .setup_ctx = &max,
+	};
 	pv_autoerror ignored = PV_ERROR_INIT;
 	if (pv_proc_run(&proc, &res, &ignored) < 0 || res.exit_code != 0)
 		return NULL;

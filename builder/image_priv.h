@@ -14,6 +14,7 @@ struct pv_image {
 	struct pv_image_part *parts;
 	size_t nparts;
 	const struct pv_image_part *root;
+	struct pv_strv gpt_faults;
 	ext2_filsys fs;			/* read-only */
 };
 

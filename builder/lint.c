@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "deb822.h"
 
 #define TEXT_MAX ((size_t)1 << 20)
-#define STATUS_MAX ((size_t)32 << 20)
 
 void pv_lint_fault(struct pv_lint *lint, const char *fmt, ...)
 {
@@ -54,32 +54,66 @@ void pv_lint_want_line(struct pv_lint *lint, const char *path, const char *line)
 		pv_lint_fault(lint, "%s has no line \"%s\"", path, line);
 }
 
-struct package_query {
-	const char *name;
-	char *version;
-};
-
-static int match_package(void *ctx, const struct pv_stanza *stanza)
+void pv_lint_words(const char *line, struct pv_strv *ret)
 {
-	struct package_query *query = ctx;
+	static const char blanks[] = " \t";
+
+	for (size_t len; *(line += strspn(line, blanks)); line += len) {
+		len = strcspn(line, blanks);
+		pv_strv_take(ret, pv_xstrndup(line, len));
+	}
+}
+
+void pv_lint_files(const struct pv_lint *lint, const char *dir, const char *suffix, struct pv_strv *ret)
+{
+	pv_autostrv names = PV_STRV_INIT;
+
+	pv_image_list(lint->image, dir, &names);
+	for (size_t i = 0; i < names.n; i++) {
+		pv_autofree char *path = pv_fmt("%s/%s", dir, names.v[i]);
+		struct pv_image_stat st;
+		if (pv_ends(names.v[i], suffix) && pv_image_stat(lint->image, path, &st) && !S_ISDIR(st.mode))
+			pv_strv_add(ret, path);
+	}
+}
+
+static int note_package(void *ctx, const struct pv_stanza *stanza)
+{
+	const char *name = pv_stanza_get(stanza, "Package"), *version = pv_stanza_get(stanza, "Version");
 	const char *status = pv_stanza_get(stanza, "Status");
 
-	if (!query->version && pv_streq(pv_stanza_get(stanza, "Package"), query->name) && status &&
-	    pv_ends(status, " installed"))
-		query->version = pv_xstrdup(pv_stanza_get(stanza, "Version"));
+	if (name && version && status && pv_ends(status, " installed"))
+		pv_strv_addf(ctx, "%s=%s", name, version);
 	return 0;
+}
+
+static void load_packages(struct pv_lint *lint)
+{
+	size_t len = 0;
+	pv_autofree char *text = pv_image_read(lint->image, PV_LINT_STATUS, PV_LINT_STATUS_MAX, &len);
+	pv_autoerror ignored = PV_ERROR_INIT;
+
+	/* what is wrong with the file is told by the check "packages" */
+	if (text)
+		(void)!pv_deb822_each_mem(text, len, note_package, &lint->packages, &ignored);
+	pv_strv_sort(&lint->packages);
 }
 
 char *pv_lint_package(const struct pv_lint *lint, const char *name)
 {
-	size_t len = 0;
-	pv_autofree char *text = pv_image_read(lint->image, "/var/lib/dpkg/status", STATUS_MAX, &len);
-	struct package_query query = { name, NULL };
-	pv_autoerror ignored = PV_ERROR_INIT;
+	size_t len = strlen(name);
 
-	if (!text || pv_deb822_each_mem(text, len, match_package, &query, &ignored) < 0)
-		pv_freep(&query.version);
-	return query.version;
+	for (size_t i = 0; i < lint->packages.n; i++)
+		if (pv_starts(lint->packages.v[i], name) && lint->packages.v[i][len] == '=')
+			return pv_xstrdup(lint->packages.v[i] + len + 1);
+	return NULL;
+}
+
+bool pv_lint_has_package(const struct pv_lint *lint, const char *name)
+{
+	pv_autofree char *version = pv_lint_package(lint, name);
+
+	return version != NULL;
 }
 
 void pv_lint_kernels(const struct pv_lint *lint, struct pv_strv *ret)
@@ -87,41 +121,40 @@ void pv_lint_kernels(const struct pv_lint *lint, struct pv_strv *ret)
 	pv_image_list(lint->image, "/lib/modules", ret);
 }
 
-/* The words of grub.cfg's first "linux" command. */
-static void first_linux(const struct pv_lint *lint, struct pv_strv *ret)
+void pv_lint_linux_lines(const struct pv_lint *lint, struct pv_strv *ret)
 {
 	pv_autostrv lines = PV_STRV_INIT;
 
 	pv_lint_lines(lint, "/boot/grub/grub.cfg", &lines);
 	for (size_t i = 0; i < lines.n; i++) {
-		char *rest = lines.v[i];
-		if (!pv_starts(rest, "linux") || !strchr(" \t", rest[strlen("linux")]))
-			continue;
-		for (char *word; (word = strsep(&rest, " \t")); )
-			if (*word)
-				pv_strv_add(ret, word);
-		return;
+		size_t len = strcspn(lines.v[i], " \t");
+		const char *rest = lines.v[i] + len + strspn(lines.v[i] + len, " \t");
+		if (*rest && (strncmp(lines.v[i], "linux", len) == 0 || strncmp(lines.v[i], "linuxefi", len) == 0) && len >= 5)
+			pv_strv_add(ret, rest);
 	}
 }
 
-char *pv_lint_default_kernel(const struct pv_lint *lint)
+const char *pv_lint_kernel_version(const char *path)
 {
-	pv_autostrv words = PV_STRV_INIT;
+	const char *name = strstr(path, "vmlinuz-");
 
-	first_linux(lint, &words);
-	if (words.n < 2)
-		return NULL;
-	const char *version = strstr(words.v[1], "vmlinuz-");
-	return version ? pv_xstrdup(version + strlen("vmlinuz-")) : NULL;
+	return name && name[strlen("vmlinuz-")] ? name + strlen("vmlinuz-") : NULL;
 }
 
-void pv_lint_cmdline(const struct pv_lint *lint, struct pv_strv *ret)
+void pv_lint_want_enabled(struct pv_lint *lint, const char *target, const char *unit)
 {
-	pv_autostrv words = PV_STRV_INIT;
+	static const char *const roots[] = { "/etc/systemd/system", "/usr/lib/systemd/system" };
 
-	first_linux(lint, &words);
-	for (size_t i = 2; i < words.n; i++)
-		pv_strv_add(ret, words.v[i]);
+	for (size_t i = 0; i < PV_COUNT(roots); i++) {
+		pv_autofree char *wants = pv_fmt("%s/%s.wants/%s", roots[i], target, unit);
+		struct pv_image_stat st;
+		if (!pv_image_stat(lint->image, wants, &st))
+			continue;
+		if (!pv_image_exists(lint->image, wants))
+			pv_lint_fault(lint, "%s leads nowhere", wants);
+		return;
+	}
+	pv_lint_fault(lint, "%s is not enabled: no link in /etc/systemd/system/%s.wants", unit, target);
 }
 
 /* ID and VERSION_CODENAME of os-release, unquoted. */
@@ -156,6 +189,7 @@ void pv_lint_run(const struct pv_image *image, pv_lint_result_fn *fn, void *ctx,
 
 	*ret_total = *ret_red = 0;
 	lint.suite = find_suite(&lint);
+	load_packages(&lint);
 	for (size_t t = 0; t < PV_COUNT(tables); t++) {
 		for (const struct pv_lint_check *check = tables[t]; check->name; check++) {
 			check->run(&lint);
@@ -165,4 +199,5 @@ void pv_lint_run(const struct pv_image *image, pv_lint_result_fn *fn, void *ctx,
 			pv_strv_done(&lint.faults);
 		}
 	}
+	pv_strv_done(&lint.packages);
 }

@@ -8,10 +8,14 @@
 #include "suite.h"
 #include "text.h"
 
+#define PV_LINT_STATUS "/var/lib/dpkg/status"
+#define PV_LINT_STATUS_MAX ((size_t)32 << 20)
+
 /* Where checks write what they found wrong; each word is one line. */
 struct pv_lint {
 	const struct pv_image *image;
 	const struct pv_suite *suite;	/* of the image's os-release; NULL: unknown */
+	struct pv_strv packages;	/* installed ones, "name=version", sorted */
 	struct pv_strv faults;		/* of the check that runs */
 };
 void pv_lint_fault(struct pv_lint *lint, const char *fmt, ...) PV_PRINTF(2, 3);
@@ -41,14 +45,25 @@ bool pv_lint_has_line(const struct pv_lint *lint, const char *path, const char *
 /* A fault unless the file has the line. */
 void pv_lint_want_line(struct pv_lint *lint, const char *path, const char *line);
 
+/* "a  b c" as words; quotes mean nothing. */
+void pv_lint_words(const char *line, struct pv_strv *ret);
+/* The regular files of a folder whose names end in `suffix`, as whole paths, sorted. */
+void pv_lint_files(const struct pv_lint *lint, const char *dir, const char *suffix, struct pv_strv *ret);
+
 /* The installed version of a package, from the image's dpkg status; NULL: not installed. The caller frees. */
 char *pv_lint_package(const struct pv_lint *lint, const char *name);
+bool pv_lint_has_package(const struct pv_lint *lint, const char *name);
 
 /* Kernel versions: names below /lib/modules, sorted. */
 void pv_lint_kernels(const struct pv_lint *lint, struct pv_strv *ret);
-/* The kernel that GRUB boots by default: VERSION of /boot/vmlinuz-VERSION in grub.cfg's first entry; NULL. */
-char *pv_lint_default_kernel(const struct pv_lint *lint);
-/* The first "linux" line's arguments in grub.cfg, words after the kernel's path. */
-void pv_lint_cmdline(const struct pv_lint *lint, struct pv_strv *ret);
+
+/* The "linux" commands of grub.cfg in its order, each "/boot/vmlinuz-VERSION root=UUID=..."; the first is what GRUB boots
+ * by default. */
+void pv_lint_linux_lines(const struct pv_lint *lint, struct pv_strv *ret);
+/* VERSION of a path or name "vmlinuz-VERSION"; NULL: none. Points into `path`. */
+const char *pv_lint_kernel_version(const char *path);
+
+/* Is the unit wanted by the target (enabled) and there? A fault if not. */
+void pv_lint_want_enabled(struct pv_lint *lint, const char *target, const char *unit);
 
 #endif

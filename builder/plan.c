@@ -124,10 +124,11 @@ int pv_plan_set_packages(struct pv_plan *plan, struct pv_resolution *res, struct
 	plan->npackages = res->npackages;
 	plan->base = pv_steal(&res->base);
 	plan->nbase = res->nbase;
-	plan->download_bytes = res->download_bytes;
-	plan->installed_bytes = 0;
-	for (size_t i = 0; i < plan->npackages; i++)
+	plan->download_bytes = plan->installed_bytes = 0;
+	for (size_t i = 0; i < plan->npackages; i++) {
+		plan->download_bytes += plan->packages[i].size;
 		plan->installed_bytes += plan->packages[i].installed_kib * 1024;
+	}
 	return check_disk(plan, err);
 }
 

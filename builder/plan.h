@@ -52,7 +52,7 @@ struct pv_plan {
 	struct pv_strv install_packages;	/* names asked for in the one apt transaction, sorted */
 	struct pv_package *packages;		/* what the finished image has, sorted by name; NULL before resolving */
 	size_t npackages;
-	struct pv_package *base;		/* what debootstrap installs, in the release suite's versions */
+	struct pv_package *base;		/* what debootstrap installs of these (names) */
 	size_t nbase;
 	uint64_t download_bytes, installed_bytes;	/* installed: rounded up to blocks, an estimate */
 

@@ -18,14 +18,13 @@ struct pv_run {
 	const struct pv_paths *paths;
 	const struct pv_aptree_index *indexes;	/* verified */
 	size_t nindexes;
-	const char *keyring;			/* that they were verified with */
 	struct pv_log *log;
 	struct pv_report *report;
 	struct pv_store *store;
 	struct pv_fetch *fetch;
 	char *work;			/* work folder, owned by the caller (workdir.h) */
 	char *root;			/* the target's tree */
-	char *archive_dir;		/* local archive tree: dists/, pool/ */
+	char *archive_dir;		/* the planned archive (planned.h), and keyring.gpg to check it */
 	char *run_dir;			/* seen inside as /run/pvimg: bin/ stubs, apt/, held/, out/ */
 	char *result;			/* hidden folder beside the final one; renamed when all is done */
 };

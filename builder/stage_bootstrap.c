@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stage bootstrap: the host's debootstrap makes the base system from the local archive, in the sandbox. */
+/* Stage bootstrap: the host's debootstrap makes the base system from the planned archive, in the sandbox. */
 #include <string.h>
 
 #include "fsutil.h"
+#include "planned.h"
 #include "sandbox.h"
 #include "stage.h"
 
@@ -29,17 +30,6 @@ static void take_line(void *ctx, const char *line, size_t len)
 	pv_log_stage_progress(progress->run->log, done < total ? done : total, total, "packages");
 }
 
-/* Components in the order of the indexes, which begin with the release suite's. */
-static char *components(const struct pv_run *run)
-{
-	pv_autostrv names = PV_STRV_INIT;
-
-	for (size_t i = 0; i < run->nindexes; i++)
-		if (pv_streq(run->indexes[i].suite, run->plan->suite->codename))
-			pv_strv_add(&names, run->indexes[i].component);
-	return pv_strv_join(&names, ",");
-}
-
 /* Whether the archive has it and so the plan's base does. */
 static bool in_base(const struct pv_plan *plan, const char *name)
 {
@@ -53,13 +43,12 @@ static void make_argv(const struct pv_run *run, struct pv_strv *ret)
 {
 	const struct pv_suite *suite = run->plan->suite;
 	pv_autofree char *script = pv_path_join(SCRIPTS, suite->codename);
-	pv_autofree char *list = components(run);
 
 	pv_strv_add(ret, DEBOOTSTRAP);
 	pv_strv_add(ret, "--variant=minbase");
 	pv_strv_addf(ret, "--arch=%s", run->plan->arch);
-	pv_strv_addf(ret, "--components=%s", list);
-	pv_strv_add(ret, "--keyring=/keyring.gpg");
+	pv_strv_add(ret, "--components=" PV_PLANNED_COMPONENT);
+	pv_strv_add(ret, "--keyring=/archive/keyring.gpg");
 	pv_strv_add(ret, "--force-check-gpg");
 	if (in_base(run->plan, suite->usr_is_merged))
 		pv_strv_addf(ret, "--include=%s", suite->usr_is_merged);
@@ -75,7 +64,6 @@ int pv_stage_bootstrap(struct pv_run *run, struct pv_error *err)
 	pv_autostrv argv = PV_STRV_INIT;
 	const struct pv_sandbox_bind binds[] = {
 		{ .source = run->archive_dir, .target = "/archive" },
-		{ .source = run->keyring, .target = "/keyring.gpg" },
 	};
 	const struct pv_sandbox box = { .root = run->root, .host_tools = true, .binds = binds,
 					.nbinds = PV_COUNT(binds) };

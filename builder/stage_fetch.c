@@ -1,28 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stage fetch: every planned .deb into the store, and a local archive of them for debootstrap and apt. */
+/* Stage fetch: every planned .deb into the store, and the planned archive of them for debootstrap and apt. */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "aptree.h"
+#include "fsutil.h"
+#include "planned.h"
+#include "sandbox.h"
 #include "stage.h"
-
-struct debs {
-	struct pv_fetch_item *items;
-	struct pv_aptree_deb *debs;
-	size_t n;
-};
-
-static void add_packages(struct debs *list, const struct pv_package *packages, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		const struct pv_package *p = &packages[i];
-		struct pv_fetch_item *item = &list->items[list->n];
-		item->base_url = p->base_url;
-		item->path = p->filename;
-		item->size = p->size;
-		memcpy(item->sha256, p->sha256, sizeof(item->sha256));
-		list->debs[list->n++] = (struct pv_aptree_deb){ p->filename, p->sha256, p->size };
-	}
-}
 
 static void show_progress(void *ctx, uint64_t done_bytes, uint64_t total_bytes, size_t done_items)
 {
@@ -32,23 +17,47 @@ static void show_progress(void *ctx, uint64_t done_bytes, uint64_t total_bytes, 
 	pv_log_stage_progress(run->log, done_bytes, total_bytes, "bytes");
 }
 
-static int lay_out_archive(struct pv_run *run, const struct debs *list, struct pv_error *err)
+static int fetch_packages(struct pv_run *run, struct pv_error *err)
 {
-	return pv_aptree_archive(run->archive_dir, run->plan->arch, run->indexes, run->nindexes,
-				 list->debs, list->n, run->store, err);
+	const struct pv_plan *plan = run->plan;
+	pv_autofree struct pv_fetch_item *items = pv_xcalloc(plan->npackages, sizeof(*items));
+
+	for (size_t i = 0; i < plan->npackages; i++) {
+		const struct pv_package *p = &plan->packages[i];
+		items[i] = (struct pv_fetch_item){ .base_url = p->base_url, .path = p->filename, .size = p->size };
+		memcpy(items[i].sha256, p->sha256, sizeof(items[i].sha256));
+	}
+	if (pv_fetch_all(run->fetch, items, plan->npackages, show_progress, run, err) < 0)
+		return -1;
+	pv_report_number(run->report, "downloaded_bytes", pv_fetch_bytes(run->fetch));
+	return 0;
+}
+
+/* In a sandbox of the host's programs, so that gpg's agent and its key are gone with it. */
+static int sign(struct pv_run *run, struct pv_error *err)
+{
+	pv_autofree char *suite_dir = pv_fmt("%s/dists/%s", run->archive_dir, run->plan->suite->codename);
+	pv_autofree char *script = pv_path_join(run->paths->scripts_dir, "sign-archive");
+	const struct pv_sandbox_bind binds[] = {
+		{ .source = run->archive_dir, .target = "/archive", .writable = true },
+		{ .source = script, .target = "/sign-archive" },
+	};
+	const struct pv_sandbox box = { .root = run->root, .host_tools = true, .binds = binds,
+					.nbinds = PV_COUNT(binds) };
+	const char *const argv[] = { "/bin/sh", "/sign-archive", run->plan->suite->codename, NULL };
+	const struct pv_proc proc = { .argv = argv };
+
+	/* The sandbox's root writes the signature and the keyring. */
+	if (chown(suite_dir, 0, 0) < 0 || chown(run->archive_dir, 0, 0) < 0)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", suite_dir);
+	return pv_run_sandbox(run, &box, &proc, "sign-archive", err);
 }
 
 int pv_stage_fetch(struct pv_run *run, struct pv_error *err)
 {
-	const struct pv_plan *plan = run->plan;
-	size_t n = plan->npackages + plan->nbase;
-	pv_autofree struct pv_fetch_item *items = pv_xcalloc(n, sizeof(*items));
-	pv_autofree struct pv_aptree_deb *debs = pv_xcalloc(n, sizeof(*debs));
-	struct debs list = { items, debs, 0 };
-
-	add_packages(&list, plan->packages, plan->npackages);
-	add_packages(&list, plan->base, plan->nbase);
-	if (pv_fetch_all(run->fetch, list.items, list.n, show_progress, run, err) < 0)
+	if (fetch_packages(run, err) < 0)
 		return -1;
-	return lay_out_archive(run, &list, err);
+	if (pv_planned_archive(run->plan, run->indexes, run->nindexes, run->store, run->archive_dir, err) < 0)
+		return -1;
+	return sign(run, err);
 }

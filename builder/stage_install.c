@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stage install: one apt transaction inside the tree, from the local archive; no daemon starts, nothing is asked. */
+/* Stage install: one apt transaction inside the tree, from the planned archive; no daemon starts, nothing is asked. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,6 +8,7 @@
 #include "bootcfg.h"
 #include "fsutil.h"
 #include "manifest.h"
+#include "planned.h"
 #include "stage.h"
 
 /* invoke-rc.d asks this script before it starts anything; 101 is "forbidden by policy". For the rare maintainer
@@ -55,12 +56,20 @@ static int make_stubs(const struct pv_run *run, struct pv_error *err)
 
 static int prepare_apt(const struct pv_run *run, struct pv_error *err)
 {
+	const struct pv_plan *plan = run->plan;
 	pv_autofree char *dir = pv_path_join(run->run_dir, "apt");
-	const struct pv_aptree_apt apt = {
-		.dir = dir, .seen_dir = "/run/pvimg/apt", .archive_dir = "/run/pvimg/archive",
-		.arch = run->plan->arch, .extra_conf = apt_conf, .private_state = false,
+	pv_autofree char *inrelease = pv_fmt("%s/dists/%s/InRelease", run->archive_dir, plan->suite->codename);
+	pv_autofree char *packages = pv_fmt("%s/dists/%s/%s/binary-%s/Packages", run->archive_dir,
+					    plan->suite->codename, PV_PLANNED_COMPONENT, plan->arch);
+	const struct pv_aptree_index index = {
+		.suite = plan->suite->codename, .component = PV_PLANNED_COMPONENT, .inrelease_path = inrelease,
+		.packages_path = packages,
 	};
-	return pv_aptree_apt(&apt, run->indexes, run->nindexes, err);
+	const struct pv_aptree_apt apt = {
+		.dir = dir, .seen_dir = "/run/pvimg/apt", .archive_dir = "/run/pvimg/archive", .arch = plan->arch,
+		.extra_conf = apt_conf, .private_state = false,
+	};
+	return pv_aptree_apt(&apt, &index, 1, err);
 }
 
 struct progress {
