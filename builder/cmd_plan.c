@@ -89,7 +89,8 @@ static int plan_it(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipe, struc
 		return -1;
 	pv_fetch_set_proxy(fetch, http, https);
 	const struct pv_prepare_request want = {
-		.recipe = recipe, .overlays_dir = ctx->paths.overlays_dir, .cache_dir = ctx->paths.cache_dir, .work_dir = work.path, .store = store,
+		.recipe = recipe, .overlays_dir = ctx->paths.overlays_dir,
+		.cache_dir = ctx->paths.cache_dir, .work_dir = work.path, .store = store,
 		.fetch = fetch, .allow_older = ctx->opts.allow_older,
 	};
 	if (pv_prepare(&want, &prepared, err) < 0)

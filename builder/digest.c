@@ -8,13 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fsutil.h"
 #include "proc.h"
 #include "text.h"
 
-#define FILE_BLOCK (256 * 1024)
+#define FILE_BLOCK (256u * 1024)
+#define HOLE_PIECE (64ull << 20)
 
 struct pv_digest {
 	EVP_MD_CTX *ctx;
@@ -94,21 +96,46 @@ void pv_digest_mem(const void *data, size_t len, char ret_hex[PV_SHA256_HEX])
 	pv_digest_hex(d, ret_hex);
 }
 
-int pv_digest_file(const char *path, char ret_hex[PV_SHA256_HEX], uint64_t *ret_size, struct pv_error *err)
+/* Where the hole at `at` ends: `at` itself when there is data, or when the file system knows no holes. */
+static uint64_t end_of_hole(int fd, uint64_t at, uint64_t size)
 {
-	pv_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	off_t data = lseek(fd, (off_t)at, SEEK_DATA);
+
+	if (data < 0)
+		return errno == ENXIO && at < size ? size : at;
+	return (uint64_t)data < size ? (uint64_t)data : size;
+}
+
+static void add_zeros(struct pv_digest *d, uint64_t n)
+{
+	static const uint8_t zeros[FILE_BLOCK];
+
+	for (; n > FILE_BLOCK; n -= FILE_BLOCK)
+		pv_digest_add(d, zeros, FILE_BLOCK);
+	pv_digest_add(d, zeros, (size_t)n);
+}
+
+/* Blocks, holes at their beginnings not read: reading one fills memory with zeros. */
+static int add_file(struct pv_digest *d, int fd, const char *path, uint64_t *ret_size, struct pv_error *err)
+{
 	pv_autofree uint8_t *buf = pv_xmalloc(FILE_BLOCK);
-	pv_autodigest *d = pv_digest_new();
-	uint64_t size = 0;
+	struct stat st;
+	uint64_t at = 0;
 
-	if (fd < 0)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot open", path);
+	if (fstat(fd, &st) < 0)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot read", path);
 	for (;;) {
-		ssize_t n;
-
 		if (pv_proc_check_interrupt(err) < 0)
 			return -1;
-		n = read(fd, buf, FILE_BLOCK);
+		uint64_t end = S_ISREG(st.st_mode) ? end_of_hole(fd, at, (uint64_t)st.st_size) : at;
+		if (end > at) {
+			/* A piece at a time, so that an interrupt is seen. */
+			uint64_t piece = end - at < HOLE_PIECE ? end - at : HOLE_PIECE;
+			add_zeros(d, piece);
+			at += piece;
+			continue;
+		}
+		ssize_t n = pread(fd, buf, FILE_BLOCK, (off_t)at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -116,8 +143,22 @@ int pv_digest_file(const char *path, char ret_hex[PV_SHA256_HEX], uint64_t *ret_
 		if (n == 0)
 			break;
 		pv_digest_add(d, buf, (size_t)n);
-		size += (uint64_t)n;
+		at += (uint64_t)n;
 	}
+	*ret_size = at;
+	return 0;
+}
+
+int pv_digest_file(const char *path, char ret_hex[PV_SHA256_HEX], uint64_t *ret_size, struct pv_error *err)
+{
+	pv_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	pv_autodigest *d = pv_digest_new();
+	uint64_t size = 0;
+
+	if (fd < 0)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot open", path);
+	if (add_file(d, fd, path, &size, err) < 0)
+		return -1;
 	pv_digest_hex(d, ret_hex);
 	if (ret_size)
 		*ret_size = size;

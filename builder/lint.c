@@ -183,7 +183,7 @@ void pv_lint_run(const struct pv_image *image, pv_lint_result_fn *fn, void *ctx,
 {
 	const struct pv_lint_check *const tables[] = {
 		pv_lint_disk_checks, pv_lint_boot_checks, pv_lint_kernel_checks, pv_lint_system_checks,
-		pv_lint_service_checks,
+		pv_lint_clean_checks, pv_lint_service_checks,
 	};
 	struct pv_lint lint = { .image = image };
 

@@ -31,6 +31,7 @@ extern const struct pv_lint_check pv_lint_disk_checks[];	/* lint_disk.c */
 extern const struct pv_lint_check pv_lint_boot_checks[];	/* lint_boot.c */
 extern const struct pv_lint_check pv_lint_kernel_checks[];	/* lint_kernel.c */
 extern const struct pv_lint_check pv_lint_system_checks[];	/* lint_system.c */
+extern const struct pv_lint_check pv_lint_clean_checks[];	/* lint_clean.c */
 extern const struct pv_lint_check pv_lint_service_checks[];	/* lint_service.c */
 
 /* Called once a check, in the tables' order; `faults` is empty for a green one. */

@@ -146,7 +146,7 @@ static char config_value(const char *config, const char *symbol)
 static void check_config_of(struct pv_lint *lint, const char *version)
 {
 	static const char *const built_in[] = {
-		"XEN", "XEN_PVHVM", "XEN_PVHVM_SMP", "XEN_PVHVM_GUEST", "XEN_XENBUS_FRONTEND", "XEN_SAVE_RESTORE",
+		"XEN", "XEN_PVHVM", "XEN_PVHVM_SMP", "XEN_XENBUS_FRONTEND", "XEN_SAVE_RESTORE",
 		"HVC_XEN", "HVC_XEN_FRONTEND", "XEN_SYS_HYPERVISOR", "XEN_BALLOON", "XEN_COMPAT_XENFS",
 		"SERIAL_8250_CONSOLE", "DEVTMPFS", "EFI_STUB", "EFI_PARTITION",
 	};
@@ -161,6 +161,9 @@ static void check_config_of(struct pv_lint *lint, const char *version)
 	for (size_t i = 0; i < PV_COUNT(built_in); i++)
 		if (config_value(config, built_in[i]) != 'y')
 			pv_lint_fault(lint, "/boot/config-%s: CONFIG_%s is not y", version, built_in[i]);
+	/* split off XEN_PVHVM in 5.x: older kernels do not know it */
+	if (strstr(config, "# CONFIG_XEN_PVHVM_GUEST is not set"))
+		pv_lint_fault(lint, "/boot/config-%s: CONFIG_XEN_PVHVM_GUEST is not set", version);
 	for (size_t i = 0; i < PV_COUNT(either); i++)
 		if (config_value(config, either[i]) == 'n')
 			pv_lint_fault(lint, "/boot/config-%s: CONFIG_%s is neither y nor m", version, either[i]);

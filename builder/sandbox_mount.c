@@ -76,8 +76,12 @@ static int attach_at(int root, const char *name, int mnt)
 {
 	pv_autoclose int point = -1;
 
-	if (mkdirat(root, name, 0755) < 0 && errno != EEXIST)
-		return -1;
+	if (mkdirat(root, name, 0755) < 0) {
+		if (errno != EEXIST)
+			return -1;
+	} else if (pv_streq(name, "tmp") && fchmodat(root, name, 01777, 0) < 0) {
+		return -1;	/* it stays in the tree, and packages leave an existing one as it is */
+	}
 	point = at_root(root, name, O_DIRECTORY);
 	return point < 0 ? -1 : attach(mnt, point);
 }
