@@ -64,6 +64,10 @@ FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(FUZZ_OBJ)/fuzz_%)
 SHELL_FILES := $(sort $(wildcard scripts/* tests/cli/*.sh tests/meta/*.sh tests/boot/*.sh tests/schema/*.sh \
 	tests/archive/*.sh tests/bin/* tests/run tests/bench tests/check-ubuntu .ci/run))
 
+# V=1 shows whole commands
+Q := $(if $(V),,@)
+say = @$(if $(V),:,printf '  %s %s\n' $(1) '$(2)')
+
 # all cores, unless the caller said how many
 ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS))$(filter-out 0,$(MAKELEVEL)),)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
@@ -73,7 +77,7 @@ MAKEFLAGS += --no-print-directory
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all help deps image unit replay tests-built check check-built san-built bench check-ubuntu fuzz fuzz-built \
-	analyze check-headers install clean FORCE
+	analyze analyze-built check-headers install clean FORCE
 
 all: $(BIN)
 
@@ -88,7 +92,7 @@ help:
 	@echo 'make analyze             clang-tidy, cppcheck, shellcheck; ANALYZER=1: gcc -fanalyzer too'
 	@echo 'make install PREFIX= DESTDIR=   program, data, man pages, completions'
 	@echo 'make clean               remove built objects (images in out/images stay)'
-	@echo 'SANITIZE=address,undefined, WERROR=1: with any of them'
+	@echo 'SANITIZE=address,undefined, WERROR=1, V=1 (whole commands): with any of them'
 
 deps:
 	@scripts/deps build
@@ -118,10 +122,12 @@ $(OBJ)/flags-main: FORCE | $(OBJ)/flags
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 $(OBJ)/main.o: builder/main.c $(OBJ)/flags $(OBJ)/flags-main
-	$(CC) $(ALL_CFLAGS) -DPV_DATADIR='"$(DATADIR)"' -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -DPV_DATADIR='"$(DATADIR)"' -MMD -MP -c $< -o $@
 
 $(OBJ)/%.o: builder/%.c $(OBJ)/flags
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # Made anew: an object whose source is gone must go too.
 $(LIB): $(LIB_OBJ)
@@ -129,23 +135,28 @@ $(LIB): $(LIB_OBJ)
 	@ar rcs $@ $^
 
 $(BIN): $(OBJ)/main.o $(LIB)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ -o $@ $(PKG_LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ -o $@ $(PKG_LIBS)
 
 # ---- tests ---------------------------------------------------------------------------------------------------------
 
 $(OBJ)/unit/%.o: tests/unit/%.c $(OBJ)/flags
-	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -c $< -o $@
 
 $(OBJ)/unit/test_%: $(OBJ)/unit/test_%.o $(UNIT_HELP_OBJ) $(LIB)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ -o $@ $(PKG_LIBS) $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ -o $@ $(PKG_LIBS) $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
 
 unit: $(UNIT_BIN)
 
 $(OBJ)/fuzz/%.o: tests/fuzz/%.c $(OBJ)/flags
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(OBJ)/fuzz/replay_%: $(OBJ)/fuzz/fuzz_%.o $(OBJ)/fuzz/replay.o $(LIB)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ -o $@ $(PKG_LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ -o $@ $(PKG_LIBS)
 
 replay: $(REPLAY_BIN)
 
@@ -162,7 +173,7 @@ check-built: tests-built
 	@tests/run $(TIERS)
 
 bench:
-	@scripts/deps check
+	@scripts/deps bench
 	@$(MAKE) all
 	@tests/bench
 
@@ -173,17 +184,21 @@ check-ubuntu:
 
 $(FUZZ_OBJ)/%.o: builder/%.c
 	@mkdir -p $(@D)
-	$(CLANG) $(STD) -O1 -g $(CLANG_WARN) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
+	$(call say,CC,$<)
+	$(Q)$(CLANG) $(STD) -O1 -g $(CLANG_WARN) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
 		-iquote builder $(PKG_CFLAGS) -MMD -MP -c $< -o $@
 
 $(FUZZ_OBJ)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB_SRC:builder/%.c=$(FUZZ_OBJ)/%.o)
-	$(CLANG) $(STD) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -iquote builder $(PKG_CFLAGS) \
+	$(call say,LD,$@)
+	$(Q)$(CLANG) $(STD) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -iquote builder $(PKG_CFLAGS) \
 		$^ -o $@ $(PKG_LIBS)
 
 fuzz-built: $(FUZZ_BIN)
 
 # New inputs go to out/, the corpus in tests/ is only read.
-fuzz: fuzz-built
+fuzz:
+	@scripts/deps analyze
+	@$(MAKE) fuzz-built
 	@set -e; for f in $(FUZZ_BIN); do n=$${f##*/fuzz_}; mkdir -p out/fuzz/$$n; echo "== $$n"; \
 		corpus=tests/fuzz/corpus/$$n; [ -d $$corpus ] || corpus=; \
 		$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 \
@@ -192,6 +207,10 @@ fuzz: fuzz-built
 # ---- analysis ------------------------------------------------------------------------------------------------------
 
 analyze:
+	@scripts/deps analyze
+	@$(MAKE) analyze-built
+
+analyze-built:
 	$(CLANG_TIDY) --quiet $(SRC) -- $(STD) -iquote builder $(PKG_CFLAGS) -DPV_DATADIR='"$(DATADIR)"'
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -D_GNU_SOURCE --enable=warning,portability \
 		--suppress=missingIncludeSystem -Ibuilder builder

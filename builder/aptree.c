@@ -7,6 +7,7 @@
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -207,56 +208,34 @@ static char *list_name(const char *archive_dir, const char *path)
 	return pv_str_steal(&name);
 }
 
-void pv_aptree_print(FILE *out, const struct pv_stanza *s)
+static bool is_among(const char *name, const char *const *names)
+{
+	for (; *names; names++)
+		if (strcasecmp(name, *names) == 0)
+			return true;
+	return false;
+}
+
+void pv_aptree_print_fields(FILE *out, const struct pv_stanza *s, const char *const *without)
 {
 	for (size_t i = 0; i < pv_stanza_count(s); i++) {
 		const char *p = pv_stanza_value(s, i);
 
+		if (is_among(pv_stanza_name(s, i), without))
+			continue;
 		fprintf(out, "%s: ", pv_stanza_name(s, i));
 		for (const char *nl; (nl = strchr(p, '\n')); p = nl + 1)
 			fprintf(out, "%.*s\n ", (int)(nl - p), p);
 		fprintf(out, "%s\n", p);
 	}
+}
+
+void pv_aptree_print(FILE *out, const struct pv_stanza *s)
+{
+	static const char *const nothing[] = { NULL };
+
+	pv_aptree_print_fields(out, s, nothing);
 	fputc('\n', out);
-}
-
-struct filter {
-	FILE *out;
-	const struct pv_aptree_deb **wanted;	/* sorted by digest */
-	size_t n;
-};
-
-static int by_sha256(const void *a, const void *b)
-{
-	const struct pv_aptree_deb *const *da = a, *const *db = b;
-
-	return strcmp((*da)->sha256, (*db)->sha256);
-}
-
-/* Two suites may have the same .deb under two names: only the planned name is there. */
-static int print_wanted(void *ctx, const struct pv_stanza *s)
-{
-	struct filter *f = ctx;
-	const struct pv_aptree_deb key = { .sha256 = pv_stanza_get(s, "SHA256") }, *wanted = &key;
-
-	if (!key.sha256 || f->n == 0)
-		return 0;
-	const struct pv_aptree_deb *const *found = bsearch(&wanted, f->wanted, f->n, sizeof(*f->wanted), by_sha256);
-	if (found && pv_streq((*found)->filename, pv_stanza_get(s, "Filename")))
-		pv_aptree_print(f->out, s);
-	return 0;
-}
-
-int pv_aptree_filter(FILE *out, const char *from, const struct pv_aptree_deb *only, size_t n, struct pv_error *err)
-{
-	pv_autofree const struct pv_aptree_deb **wanted = pv_xcalloc(n + 1, sizeof(*wanted));
-	struct filter filter = { .out = out, .wanted = wanted, .n = n };
-
-	for (size_t i = 0; i < n; i++)
-		wanted[i] = &only[i];
-	if (n > 1)
-		qsort(wanted, n, sizeof(*wanted), by_sha256);
-	return pv_deb822_each_file(from, print_wanted, &filter, err);
 }
 
 static int place_lists(const struct pv_aptree_apt *apt, const struct pv_aptree_index *indexes, size_t n,

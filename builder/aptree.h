@@ -54,12 +54,10 @@ struct pv_aptree_apt {
 int pv_aptree_apt(const struct pv_aptree_apt *apt, const struct pv_aptree_index *indexes, size_t nindexes,
 		  struct pv_error *err) PV_MUST_CHECK;
 
-/* Copies the stanzas of these .debs (by digest and file name) from the Packages file `from`, as they were read. */
-int pv_aptree_filter(FILE *out, const char *from, const struct pv_aptree_deb *only, size_t n, struct pv_error *err)
-	PV_MUST_CHECK;
-
 /* Writes a stanza as it was read (comments and blanks apart), an empty line behind it. */
 struct pv_stanza;
 void pv_aptree_print(FILE *out, const struct pv_stanza *s);
+/* Its fields but those named in the NULL-terminated list, no empty line behind them. */
+void pv_aptree_print_fields(FILE *out, const struct pv_stanza *s, const char *const *without);
 
 #endif

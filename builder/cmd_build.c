@@ -35,10 +35,11 @@ static void show_index_progress(void *ctx, uint64_t done, uint64_t total, size_t
 	pv_log_stage_progress(ctx, done, total, "bytes");
 }
 
-/* Twice what is installed holds the tree, its logs and caches, initramfs work and what apt writes meanwhile. */
+/* Three times what is installed: the tree, the decompressed packages, and as much again for initramfs work, logs, caches
+ * and what Installed-Size leaves out. */
 static uint64_t tree_space(const struct pv_plan *plan)
 {
-	return plan->installed_bytes * 2 + (256ull << 20);
+	return plan->installed_bytes * 3 + (256ull << 20);
 }
 
 static int make_run_folders(struct pv_run *run, struct pv_error *err)
@@ -47,7 +48,7 @@ static int make_run_folders(struct pv_run *run, struct pv_error *err)
 	pv_autofree char *mount = pv_path_join(run->run_dir, "archive");
 
 	/* Only the sandbox's root writes there; these folders are in a work folder of ours, gone with it. */
-	if (pv_mkdirs(run->root, 0755, err) < 0 || pv_mkdirs(out, 0777, err) < 0 ||
+	if (pv_mkdirs(run->root, 0755, err) < 0 || pv_mkdirs(run->plain_dir, 0755, err) < 0 || pv_mkdirs(out, 0777, err) < 0 ||
 	    pv_mkdirs(mount, 0755, err) < 0)
 		return -1;
 	if (chown(run->root, 0, 0) < 0 || chown(run->run_dir, 0, 0) < 0 || chmod(out, 0777) < 0)
@@ -65,15 +66,18 @@ static int run_stages(struct build *b, const struct pv_prepared *prepared, const
 	pv_autofree char *root = pv_path_join(tree.path, "root");
 	pv_autofree char *run_dir = pv_path_join(tree.path, "run");
 	pv_autofree char *archive = pv_path_join(disk_work, "archive");
+	pv_autofree char *plain = pv_path_join(tree.path, "plain");
 	struct pv_run run = {
 		.plan = &prepared->plan, .paths = &b->ctx->paths, .indexes = prepared->indexes,
 		.nindexes = prepared->nindexes, .log = b->ctx->log,
 		.report = b->report, .store = b->store, .fetch = b->fetch, .work = tree.path, .root = root,
-		.archive_dir = archive, .run_dir = run_dir, .result = b->hidden,
+		.archive_dir = archive, .run_dir = run_dir, .plain_dir = plain, .result = b->hidden,
 	};
-	if (make_run_folders(&run, err) < 0)
-		return -1;
-	return pv_stages_run(&run, err);
+	int rc = make_run_folders(&run, err);
+	if (rc == 0)
+		rc = pv_stages_run(&run, err);
+	pv_repack_free(run.repack);
+	return rc;
 }
 
 static int plan_and_run(struct build *b, struct pv_error *err)

@@ -117,6 +117,9 @@ static int open_file(struct pv_image *image, struct pv_error *err)
 	if (!S_ISREG(st.st_mode))
 		return pv_error_set(err, PV_ERR_STAGE, "%s: no regular file; a raw image is wanted", image->path);
 	image->size = (uint64_t)st.st_size;
+	if (image->size < PV_DISK_MIB)
+		return pv_error_set(err, PV_ERR_DIFFERS, "%s: %llu bytes are too few for a disk with a GPT", image->path,
+				    (unsigned long long)image->size);
 	return 0;
 }
 

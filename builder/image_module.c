@@ -103,7 +103,7 @@ static int find_key(const char *info, size_t len, const char *key, char **ret, s
 int pv_module_info(const uint8_t *data, size_t len, const char *key, char **ret, struct pv_error *err)
 {
 	pv_autostr unpacked = PV_STR_INIT;
-	Elf64_Shdr info;
+	Elf64_Shdr info = { 0 };
 
 	if (len < SELFMAG || memcmp(data, ELFMAG, SELFMAG) != 0) {
 		if (unpack(data, len, &unpacked, err) < 0)

@@ -254,7 +254,8 @@ static void check_sources(struct pv_lint *lint)
 static void check_apt_config(struct pv_lint *lint)
 {
 	static const char *const words[] = {
-		"proxy", "allowunauthenticated", "allowinsecure", "allow-insecure", "verify-peer", "verify-host", "force-unsafe-io",
+		"proxy", "allowunauthenticated", "allowinsecure", "allow-insecure", "verify-peer", "verify-host",
+		"force-unsafe-io",
 	};
 	pv_autostrv files = PV_STRV_INIT, secrets = PV_STRV_INIT;
 

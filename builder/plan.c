@@ -132,6 +132,16 @@ int pv_plan_set_packages(struct pv_plan *plan, struct pv_resolution *res, struct
 	return check_disk(plan, err);
 }
 
+static int by_name(const void *name, const void *package)
+{
+	return strcmp(name, ((const struct pv_package *)package)->name);
+}
+
+bool pv_plan_in_base(const struct pv_plan *plan, const char *name)
+{
+	return plan->nbase > 0 && bsearch(name, plan->base, plan->nbase, sizeof(*plan->base), by_name);
+}
+
 void pv_plan_done(struct pv_plan *plan)
 {
 	pv_freep(&plan->name);

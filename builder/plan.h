@@ -74,6 +74,9 @@ int pv_plan_set_epoch(struct pv_plan *plan, int64_t newest_date, bool stand_in, 
 struct pv_resolution;
 int pv_plan_set_packages(struct pv_plan *plan, struct pv_resolution *res, struct pv_error *err) PV_MUST_CHECK;
 
+/* Whether debootstrap installs the package of this name. */
+bool pv_plan_in_base(const struct pv_plan *plan, const char *name);
+
 /* The plan as JSON (schema pvimg.plan/1), sorted keys, ending in a newline; without what no stage may depend on
  * (credentials). The caller frees. */
 char *pv_plan_json(const struct pv_plan *plan);

@@ -4,21 +4,81 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "deb822.h"
 #include "digest.h"
 #include "fsutil.h"
 
-static int write_packages(const char *path, const struct pv_aptree_index *indexes, size_t nindexes,
-			  const struct pv_aptree_deb *debs, size_t ndebs, struct pv_error *err)
+/* A planned package on its way into a Packages file. */
+struct entry {
+	const struct pv_package *package;
+	const struct pv_repack_job *plain;	/* NULL: as the index has it */
+};
+
+struct filter {
+	FILE *out;
+	struct entry *v;			/* sorted by the package's digest */
+	size_t n;
+};
+
+static int by_digest(const void *a, const void *b)
 {
+	const struct entry *ea = a, *eb = b;
+
+	return strcmp(ea->package->sha256, eb->package->sha256);
+}
+
+/* The stanza with the new file's digest and size, and no other digest. */
+static void print_plain(FILE *out, const struct pv_stanza *stanza, const struct pv_repack_job *plain)
+{
+	static const char *const old[] = { "Size", "MD5sum", "SHA1", "SHA256", "SHA512", NULL };
+
+	pv_aptree_print_fields(out, stanza, old);
+	fprintf(out, "Size: %llu\nSHA256: %s\n\n", (unsigned long long)plain->size, plain->sha256);
+}
+
+/* Two suites may have the same .deb under two names: only the planned one is printed. */
+static int print_planned(void *ctx, const struct pv_stanza *stanza)
+{
+	struct filter *f = ctx;
+	struct pv_package key = { 0 };
+	const char *sha256 = pv_stanza_get(stanza, "SHA256");
+
+	if (!sha256 || strlen(sha256) >= sizeof(key.sha256))
+		return 0;
+	memcpy(key.sha256, sha256, strlen(sha256) + 1);
+	const struct entry wanted = { .package = &key };
+	const struct entry *found = bsearch(&wanted, f->v, f->n, sizeof(*f->v), by_digest);
+	if (!found || !pv_streq(found->package->filename, pv_stanza_get(stanza, "Filename")))
+		return 0;
+	if (found->plain)
+		print_plain(f->out, stanza, found->plain);
+	else
+		pv_aptree_print(f->out, stanza);
+	return 0;
+}
+
+/* jobs: of all packages that `base` does not have, in the plan's order; NULL: nothing was decompressed. */
+static int write_packages(const char *path, const struct pv_plan *plan, const struct pv_aptree_index *indexes,
+			  size_t nindexes, const struct pv_repack_job *jobs, struct pv_error *err)
+{
+	pv_autofree struct entry *entries = pv_xcalloc(plan->npackages, sizeof(*entries));
 	pv_autofclose FILE *out = fopen(path, "wxe");
+	struct filter filter = { .out = out, .v = entries, .n = plan->npackages };
 
 	if (!out)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot make", path);
+	for (size_t i = 0; i < plan->npackages; i++) {
+		entries[i].package = &plan->packages[i];
+		if (jobs && !pv_plan_in_base(plan, plan->packages[i].name))
+			entries[i].plain = jobs++;
+	}
+	qsort(entries, plan->npackages, sizeof(*entries), by_digest);
 	for (size_t i = 0; i < nindexes; i++)
-		if (pv_aptree_filter(out, indexes[i].packages_path, debs, ndebs, err) < 0)
+		if (pv_deb822_each_file(indexes[i].packages_path, print_planned, &filter, err) < 0)
 			return -1;
 	if (fflush(out) != 0 || ferror(out))
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot write", path);
@@ -71,7 +131,49 @@ int pv_planned_archive(const struct pv_plan *plan, const struct pv_aptree_index 
 	if (pv_aptree_archive(dir, plan->arch, NULL, 0, debs, plan->npackages, store, err) < 0 ||
 	    pv_mkdirs(binary, 0755, err) < 0)
 		return -1;
-	if (write_packages(packages, indexes, nindexes, debs, plan->npackages, err) < 0)
+	if (write_packages(packages, plan, indexes, nindexes, NULL, err) < 0)
 		return -1;
 	return write_release(plan, suite_dir, packages, err);
+}
+
+static int make_parent(const char *path, struct pv_error *err)
+{
+	pv_autofree char *dir = pv_xstrdup(path);
+
+	*strrchr(dir, '/') = '\0';
+	return pv_mkdirs(dir, 0755, err);
+}
+
+int pv_planned_repack(const struct pv_plan *plan, const struct pv_store *store, const char *dir, struct pv_repack **ret,
+		      struct pv_error *err)
+{
+	struct pv_repack_job *jobs = pv_xcalloc(plan->npackages, sizeof(*jobs));
+	size_t n = 0;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < plan->npackages; i++) {
+		const struct pv_package *p = &plan->packages[i];
+		if (pv_plan_in_base(plan, p->name))
+			continue;
+		jobs[n].from = pv_store_path(store, p->sha256);
+		jobs[n].to = pv_path_join(dir, p->filename);
+		rc = make_parent(jobs[n++].to, err);
+	}
+	if (rc == 0)
+		return pv_repack_start(jobs, n, plan->disk_size, ret, err);
+	for (size_t i = 0; i < n; i++) {
+		free(jobs[i].from);
+		free(jobs[i].to);
+	}
+	free(jobs);
+	return -1;
+}
+
+int pv_planned_plain_index(const struct pv_plan *plan, const struct pv_aptree_index *indexes, size_t nindexes,
+			   const struct pv_repack *repack, const char *dir, struct pv_error *err)
+{
+	pv_autofree char *path = pv_path_join(dir, "Packages");
+	size_t n;
+
+	return write_packages(path, plan, indexes, nindexes, pv_repack_jobs(repack, &n), err);
 }

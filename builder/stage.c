@@ -102,7 +102,7 @@ int pv_run_call(struct pv_run *run, const struct pv_target_call *call, struct pv
 	pv_autofree struct pv_sandbox_bind *binds = pv_xcalloc(nbinds, sizeof(*binds));
 
 	binds[0] = (struct pv_sandbox_bind){ .source = run->run_dir, .target = "/run/pvimg", .writable = true };
-	binds[1] = (struct pv_sandbox_bind){ .source = run->archive_dir, .target = "/run/pvimg/archive" };
+	binds[1] = (struct pv_sandbox_bind){ .source = run->plain_dir, .target = "/run/pvimg/archive" };
 	for (size_t i = 0; i < call->nbinds; i++)
 		binds[2 + i] = call->binds[i];
 	target_env(run, call->env, &env);

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "plan.h"
 #include "proc.h"
+#include "repack.h"
 #include "report.h"
 #include "store.h"
 
@@ -25,6 +26,8 @@ struct pv_run {
 	char *work;			/* work folder, owned by the caller (workdir.h) */
 	char *root;			/* the target's tree */
 	char *archive_dir;		/* the planned archive (planned.h), and keyring.gpg to check it */
+	char *plain_dir;		/* decompressed .debs for the apt transaction */
+	struct pv_repack *repack;	/* at work from stage fetch to install; freed by the caller */
 	char *run_dir;			/* seen inside as /run/pvimg: bin/ stubs, apt/, held/, out/ */
 	char *result;			/* hidden folder beside the final one; renamed when all is done */
 };

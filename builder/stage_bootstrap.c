@@ -30,15 +30,6 @@ static void take_line(void *ctx, const char *line, size_t len)
 	pv_log_stage_progress(progress->run->log, done < total ? done : total, total, "packages");
 }
 
-/* Whether the archive has it and so the plan's base does. */
-static bool in_base(const struct pv_plan *plan, const char *name)
-{
-	for (size_t i = 0; name && i < plan->nbase; i++)
-		if (pv_streq(plan->base[i].name, name))
-			return true;
-	return false;
-}
-
 static void make_argv(const struct pv_run *run, struct pv_strv *ret)
 {
 	const struct pv_suite *suite = run->plan->suite;
@@ -50,7 +41,7 @@ static void make_argv(const struct pv_run *run, struct pv_strv *ret)
 	pv_strv_add(ret, "--components=" PV_PLANNED_COMPONENT);
 	pv_strv_add(ret, "--keyring=/archive/keyring.gpg");
 	pv_strv_add(ret, "--force-check-gpg");
-	if (in_base(run->plan, suite->usr_is_merged))
+	if (suite->usr_is_merged && pv_plan_in_base(run->plan, suite->usr_is_merged))
 		pv_strv_addf(ret, "--include=%s", suite->usr_is_merged);
 	pv_strv_add(ret, suite->codename);
 	pv_strv_add(ret, "/target");

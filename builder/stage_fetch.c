@@ -59,5 +59,8 @@ int pv_stage_fetch(struct pv_run *run, struct pv_error *err)
 		return -1;
 	if (pv_planned_archive(run->plan, run->indexes, run->nindexes, run->store, run->archive_dir, err) < 0)
 		return -1;
-	return sign(run, err);
+	if (sign(run, err) < 0)
+		return -1;
+	/* Goes on while debootstrap runs, which uses one processor. */
+	return pv_planned_repack(run->plan, run->store, run->plain_dir, &run->repack, err);
 }

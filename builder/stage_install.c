@@ -54,13 +54,13 @@ static int make_stubs(const struct pv_run *run, struct pv_error *err)
 	return 0;
 }
 
+/* The signature is of the planned archive as it was; apt's lists are taken as verified, and its .debs are checked. */
 static int prepare_apt(const struct pv_run *run, struct pv_error *err)
 {
 	const struct pv_plan *plan = run->plan;
 	pv_autofree char *dir = pv_path_join(run->run_dir, "apt");
 	pv_autofree char *inrelease = pv_fmt("%s/dists/%s/InRelease", run->archive_dir, plan->suite->codename);
-	pv_autofree char *packages = pv_fmt("%s/dists/%s/%s/binary-%s/Packages", run->archive_dir,
-					    plan->suite->codename, PV_PLANNED_COMPONENT, plan->arch);
+	pv_autofree char *packages = pv_path_join(run->plain_dir, "Packages");
 	const struct pv_aptree_index index = {
 		.suite = plan->suite->codename, .component = PV_PLANNED_COMPONENT, .inrelease_path = inrelease,
 		.packages_path = packages,
@@ -69,6 +69,10 @@ static int prepare_apt(const struct pv_run *run, struct pv_error *err)
 		.dir = dir, .seen_dir = "/run/pvimg/apt", .archive_dir = "/run/pvimg/archive", .arch = plan->arch,
 		.extra_conf = apt_conf, .private_state = false,
 	};
+
+	if (pv_repack_wait(run->repack, err) < 0 ||
+	    pv_planned_plain_index(plan, run->indexes, run->nindexes, run->repack, run->plain_dir, err) < 0)
+		return -1;
 	return pv_aptree_apt(&apt, &index, 1, err);
 }
 

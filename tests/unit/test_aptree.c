@@ -184,27 +184,6 @@ static void test_lists(void **state)
 	assert_file(f->apt, "lists/_srv_my-archive.d_dists_my-suite_main_binary-amd64_Packages", packages, true);
 }
 
-/* Only the wanted stanzas, as they were read: continuation lines survive. */
-static void test_filter(void **state)
-{
-	struct fixture *f = *state;
-	const struct pv_aptree_deb both[] = { { "pool/one.deb", SHA("0001"), 1 }, { "pool/two.deb", SHA("0002"), 1 } };
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-
-	assert_int_equal(pv_aptree_filter(out, f->index.packages_path, both, 2, NULL), 0);
-	fclose(out);
-	assert_string_equal(text, packages);
-	free(text);
-	out = open_memstream(&text, &len);
-	assert_int_equal(pv_aptree_filter(out, f->index.packages_path, both + 1, 1, NULL), 0);
-	fclose(out);
-	assert_null(strstr(text, "one"));
-	assert_non_null(strstr(text, "two"));
-	free(text);
-}
-
 /* In the target only sources and lists are ours. */
 static void test_target_conf(void **state)
 {
@@ -234,7 +213,7 @@ static void test_target_conf(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_archive), TEST(test_refused), TEST(test_lists), TEST(test_filter), TEST(test_target_conf),
+		TEST(test_archive), TEST(test_refused), TEST(test_lists), TEST(test_target_conf),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,7 +72,8 @@ static void test_gpt(void **state)
 	assert_int_equal(stat("d 'x\".raw", &st), 0);
 	assert_int_equal(st.st_size, SIZE);
 	assert_true(st.st_blocks * 512 < 1 << 20);
-	if (!pv_proc_which("sgdisk"))
+	pv_autofree char *sgdisk = pv_proc_which("sgdisk");
+	if (!sgdisk)
 		skip();
 	pv_autofree char *verdict = output((const char *[]){ "sgdisk", "-v", "d 'x\".raw", NULL });
 	pv_autofree char *list = output((const char *[]){ "sgdisk", "-p", "d 'x\".raw", NULL });

@@ -241,7 +241,9 @@ static void test_path_of_the_given_environment(void **state)
 static void test_signals_are_default_and_open(void **state)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, old_pipe, old_usr;
-	const struct pv_proc proc = { .argv = SH("grep -E '^Sig(Blk|Ign)' /proc/self/status") };
+	/* The last seven digits, signals 1 to 28: glibc keeps 32 and 33 to itself, and make leaves them ignored. */
+	const struct pv_proc proc = { .argv = SH("sed -n 's/^\\(Sig[BI][lg][kn]:\\).*\\(.......\\)$/\\1 \\2/p' "
+						 "/proc/self/status") };
 	pv_autofree char *out = NULL;
 	sigset_t set, old;
 
@@ -255,7 +257,7 @@ static void test_signals_are_default_and_open(void **state)
 	sigaction(SIGPIPE, &old_pipe, NULL);
 	sigaction(SIGUSR1, &old_usr, NULL);
 	sigprocmask(SIG_SETMASK, &old, NULL);
-	assert_string_equal(out, "SigBlk:\t0000000000000000|SigIgn:\t0000000000000000|");
+	assert_string_equal(out, "SigBlk: 0000000|SigIgn: 0000000|");
 }
 
 static void test_mask_is_restored(void **state)
