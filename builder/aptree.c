@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lays out a local archive over the store and an apt configuration with its lists, by links where it can. */
+/* Lays out an apt configuration with its lists, by links where it can. */
 #include "aptree.h"
 
 #include <errno.h>
@@ -125,66 +125,6 @@ static int check_indexes(const struct pv_aptree_index *indexes, size_t n, struct
 			     !pv_streq(indexes[i].inrelease_path, indexes[j].inrelease_path)))
 				return pv_error_set(err, PV_ERR_ARCHIVE, "suite %s, component %s: from two mirrors",
 						    indexes[i].suite, indexes[i].component);
-	}
-	return 0;
-}
-
-static int by_filename(const void *a, const void *b)
-{
-	const struct pv_aptree_deb *da = *(const struct pv_aptree_deb *const *)a;
-	const struct pv_aptree_deb *db = *(const struct pv_aptree_deb *const *)b;
-
-	return strcmp(da->filename, db->filename);
-}
-
-static int check_debs(const struct pv_aptree_deb *debs, size_t n, struct pv_error *err)
-{
-	pv_autofree const struct pv_aptree_deb **sorted = pv_xcalloc(n + 1, sizeof(struct pv_aptree_deb *));
-
-	for (size_t i = 0; i < n; i++) {
-		sorted[i] = &debs[i];
-		if (!pv_url_path_ok(debs[i].filename) || !pv_starts(debs[i].filename, "pool/")) {
-			pv_autofree char *shown = pv_printable(debs[i].filename, strlen(debs[i].filename));
-
-			return pv_error_set(err, PV_ERR_ARCHIVE, "file name \"%.200s\" in the index: not below pool/, "
-					    "or odd characters", shown);
-		}
-	}
-	if (n > 1)
-		qsort(sorted, n, sizeof(struct pv_aptree_deb *), by_filename);
-	for (size_t i = 1; i < n; i++)
-		if (pv_streq(sorted[i - 1]->filename, sorted[i]->filename) &&
-		    !pv_streq(sorted[i - 1]->sha256, sorted[i]->sha256))
-			return pv_error_set(err, PV_ERR_ARCHIVE, "%s: two different files of that name; do main and "
-					    "security mirror belong together?", sorted[i]->filename);
-	return 0;
-}
-
-int pv_aptree_archive(const char *dir, const char *arch, const struct pv_aptree_index *indexes,
-		      size_t nindexes, const struct pv_aptree_deb *debs, size_t ndebs,
-		      const struct pv_store *store, struct pv_error *err)
-{
-	if (check_indexes(indexes, nindexes, err) < 0 || check_debs(debs, ndebs, err) < 0 ||
-	    pv_mkdirs(dir, 0755, err) < 0)
-		return -1;
-	for (size_t i = 0; i < nindexes; i++) {
-		const struct pv_aptree_index *x = &indexes[i];
-		pv_autofree char *release = pv_fmt("%s/dists/%s/InRelease", dir, x->suite);
-		pv_autofree char *packages = pv_fmt("%s/dists/%s/%s/binary-%s/Packages", dir, x->suite,
-						    x->component, arch);
-
-		if (place(dir, x->inrelease_path, release, err) < 0 ||
-		    place(dir, x->packages_path, packages, err) < 0)
-			return -1;
-	}
-	for (size_t i = 0; i < ndebs; i++) {
-		pv_autofree char *object = pv_store_path(store, debs[i].sha256);
-		pv_autofree char *path = pv_path_join(dir, debs[i].filename);
-
-		if (!pv_store_has(store, debs[i].sha256, debs[i].size))
-			return pv_error_set(err, PV_ERR_ARCHIVE, "%s: not in the store", debs[i].filename);
-		if (place(dir, object, path, err) < 0)
-			return -1;
 	}
 	return 0;
 }

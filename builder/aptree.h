@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Trees that apt and debootstrap read: a local archive (dists/, pool/) over the store, and an apt whose lists are
- * there already, so that it needs neither update nor network. All indexes given were verified before. */
+/* An apt whose lists are there already, so that it needs neither update nor network. All indexes given were verified
+ * before. */
 #ifndef PV_APTREE_H
 #define PV_APTREE_H
 
@@ -20,20 +20,6 @@ struct pv_aptree_index {
 	const char *inrelease_path;	/* verified */
 	const char *packages_path;	/* verified and uncompressed; may be empty */
 };
-
-struct pv_aptree_deb {
-	const char *filename;		/* pool/...; must pass pv_url_path_ok */
-	const char *sha256;
-	uint64_t size;
-};
-
-/* Lays out dir/dists/SUITE/InRelease, dir/dists/SUITE/COMPONENT/binary-ARCH/Packages and dir/pool/...: hard links
- * where they can be made, else reflinks or copies; folders 0755, files readable by all. `dir` is made if needed;
- * what is there already and right stays. All suites share one tree: two files of one name and different content are
- * PV_ERR_ARCHIVE. A .deb that the store lacks is PV_ERR_ARCHIVE. */
-int pv_aptree_archive(const char *dir, const char *arch, const struct pv_aptree_index *indexes, size_t nindexes,
-		      const struct pv_aptree_deb *debs, size_t ndebs, const struct pv_store *store,
-		      struct pv_error *err) PV_MUST_CHECK;
 
 /* How an apt is to be set up below `dir`: apt.conf, sources.list, lists/. */
 struct pv_aptree_apt {

@@ -48,7 +48,7 @@ static int make_run_folders(struct pv_run *run, struct pv_error *err)
 	pv_autofree char *mount = pv_path_join(run->run_dir, "archive");
 
 	/* Only the sandbox's root writes there; these folders are in a work folder of ours, gone with it. */
-	if (pv_mkdirs(run->root, 0755, err) < 0 || pv_mkdirs(run->plain_dir, 0755, err) < 0 || pv_mkdirs(out, 0777, err) < 0 ||
+	if (pv_mkdirs(run->root, 0755, err) < 0 || pv_mkdirs(run->archive_dir, 0755, err) < 0 || pv_mkdirs(out, 0777, err) < 0 ||
 	    pv_mkdirs(mount, 0755, err) < 0)
 		return -1;
 	if (chown(run->root, 0, 0) < 0 || chown(run->run_dir, 0, 0) < 0 || chmod(out, 0777) < 0)
@@ -56,8 +56,7 @@ static int make_run_folders(struct pv_run *run, struct pv_error *err)
 	return 0;
 }
 
-static int run_stages(struct build *b, const struct pv_prepared *prepared, const char *disk_work,
-		      struct pv_error *err)
+static int run_stages(struct build *b, const struct pv_prepared *prepared, struct pv_error *err)
 {
 	pv_autoworkdir tree = PV_WORKDIR_INIT;
 
@@ -65,13 +64,12 @@ static int run_stages(struct build *b, const struct pv_prepared *prepared, const
 		return -1;
 	pv_autofree char *root = pv_path_join(tree.path, "root");
 	pv_autofree char *run_dir = pv_path_join(tree.path, "run");
-	pv_autofree char *archive = pv_path_join(disk_work, "archive");
-	pv_autofree char *plain = pv_path_join(tree.path, "plain");
+	pv_autofree char *archive = pv_path_join(tree.path, "archive");
 	struct pv_run run = {
 		.plan = &prepared->plan, .paths = &b->ctx->paths, .indexes = prepared->indexes,
 		.nindexes = prepared->nindexes, .log = b->ctx->log,
 		.report = b->report, .store = b->store, .fetch = b->fetch, .work = tree.path, .root = root,
-		.archive_dir = archive, .run_dir = run_dir, .plain_dir = plain, .result = b->hidden,
+		.archive_dir = archive, .run_dir = run_dir, .result = b->hidden,
 	};
 	int rc = make_run_folders(&run, err);
 	if (rc == 0)
@@ -100,7 +98,7 @@ static int plan_and_run(struct build *b, struct pv_error *err)
 	pv_log_stage_end(b->ctx->log, rc == 0, NULL);
 	if (rc < 0)
 		return -1;
-	return run_stages(b, &prepared, disk.path, err);
+	return run_stages(b, &prepared, err);
 }
 
 /* The finished folder takes the final name; what had it goes. */
@@ -118,23 +116,24 @@ static int appear(const struct build *b, struct pv_error *err)
 /* Of a failed build only its log and report stay, out of the way. */
 static void keep_failed(const struct build *b, const struct pv_error *cause)
 {
-	static const char *const kept[] = { "build.log", "report.json" };
 	pv_autoerror ignored = PV_ERROR_INIT;
-	pv_autofree char *report = pv_path_join(b->hidden, "report.json");
+	pv_autofree char *from = pv_path_join(b->hidden, "build.log");
+	pv_autofree char *to = pv_path_join(b->failed, "build.log");
+	pv_autofree char *report = pv_path_join(b->failed, "report.json");
 
 	pv_report_error(b->report, cause);
-	if (pv_report_write(b->report, report, &ignored) < 0)
-		pv_error_clear(&ignored);
 	if (pv_rmtree(b->failed, &ignored) < 0 || pv_mkdirs(b->failed, 0755, &ignored) < 0)
 		pv_error_clear(&ignored);
-	for (size_t i = 0; i < PV_COUNT(kept); i++) {
-		pv_autofree char *from = pv_path_join(b->hidden, kept[i]);
-		pv_autofree char *to = pv_path_join(b->failed, kept[i]);
-		if (rename(from, to) < 0)
-			continue;	/* not made yet */
-	}
+	if (rename(from, to) < 0)
+		pv_log_debug(b->ctx->log, "no log to keep");
+	/* Before the report is written: it was perhaps the image that filled the disk. */
 	if (pv_rmtree(b->hidden, &ignored) < 0)
 		pv_log_warn(b->ctx->log, "%s", ignored.text);
+	pv_error_clear(&ignored);
+	if (pv_report_write(b->report, report, &ignored) < 0)
+		pv_log_warn(b->ctx->log, "%s", ignored.text);
+	if (cause->kind == PV_ERR_STAGE && pv_exists(to))
+		pv_log_info(b->ctx->log, "%s: the log is %s", b->recipe->name, to);
 }
 
 static int build_locked(struct build *b, struct pv_error *err)
@@ -171,7 +170,10 @@ static int build_one(struct build *b, struct pv_error *err)
 	pv_autofree char *failed = pv_fmt("%s/.failed/%s", out, name);
 	pv_autoclose int lock = -1;
 
-	if (pv_mkdirs(out, 0755, err) < 0 || pv_lock(lock_path, false, &lock, err) < 0)
+	pv_autoerror cause = PV_ERROR_INIT;
+	if (pv_mkdirs(out, 0755, &cause) < 0)
+		return pv_error_set(err, cause.kind, "%s; name another folder with --out DIR", cause.text);
+	if (pv_lock(lock_path, false, &lock, err) < 0)
 		return -1;
 	if (lock < 0) {
 		if (b->ctx->opts.no_wait)
@@ -211,10 +213,11 @@ static int build_all(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipes, si
 	pv_autofetch *fetch = NULL;
 
 	pv_autoerror left = PV_ERROR_INIT;
+	if (pv_store_open(ctx->paths.cache_dir, &store, err) < 0)
+		return -1;
 	if (pv_workdir_sweep(ctx->paths.cache_dir, NULL, &left) < 0)
 		pv_log_warn(ctx->log, "%s", left.text);
-	if (pv_store_open(ctx->paths.cache_dir, &store, err) < 0 ||
-	    pv_fetch_new(store, ctx->opts.jobs, &fetch, err) < 0 || set_proxy(fetch, err) < 0)
+	if (pv_fetch_new(store, ctx->opts.jobs, &fetch, err) < 0 || set_proxy(fetch, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		struct build b = { .ctx = ctx, .recipe = &recipes[i], .store = store, .fetch = fetch };
@@ -229,6 +232,10 @@ int pv_cmd_build(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error 
 	struct pv_recipe *recipes = pv_xcalloc((size_t)argc, sizeof(*recipes));
 	int rc = 0, loaded = 0;
 
+	for (int i = 1; i < argc && rc == 0; i++)
+		for (int k = 0; k < i && rc == 0; k++)
+			if (pv_streq(argv[i], argv[k]))
+				rc = pv_error_set(err, PV_ERR_USAGE, "%s is named twice", argv[i]);
 	while (rc == 0 && loaded < argc) {
 		rc = pv_cmd_load_recipe(ctx, argv[loaded], &recipes[loaded], err);
 		loaded += rc == 0;

@@ -288,6 +288,12 @@ static void live_refresh(struct pv_log *log, bool now_please)
 	log->shown_at = now;
 }
 
+void pv_log_tick(struct pv_log *log)
+{
+	if (log)
+		live_refresh(log, false);
+}
+
 static void plain_progress(struct pv_log *log)
 {
 	uint64_t now = now_ms();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pvimg: the command table, the option table, where things are, and the exit code. */
+#include <errno.h>
 #include <getopt.h>
 #include <locale.h>
 #include <stdio.h>
@@ -53,7 +54,7 @@ struct option_row {
 
 static const struct option_row options[] = {
 	{ "out", "DIR", "put results into DIR/NAME (default: out/images)", 'o', FOR_BUILD | FOR_CLEAN },
-	{ "cache", "DIR", "package store and work folders (default: the user's cache folder)", 'c',
+	{ "cache", "DIR", "package store and work folders (default: ~/.cache/pvimg)", 'c',
 	  FOR_BUILD | FOR_PLAN | FOR_DOCTOR | FOR_CLEAN },
 	{ "recipes", "DIR", "recipes are in DIR, overlays in DIR/../overlays", 'r',
 	  FOR_BUILD | FOR_PLAN | FOR_LIST },
@@ -80,8 +81,9 @@ static void print_help(FILE *to)
 	for (size_t i = 0; i < PV_COUNT(commands); i++)
 		fprintf(to, "  %-8s%-10s%s\n", commands[i].name, commands[i].operands, commands[i].summary);
 	fputs("  help    [COMMAND] show this help, or a command's options\n\n"
-	      "Exit codes: 0 done, 1 a stage failed, 2 usage, 3 recipe refused, 4 this host lacks something,\n"
-	      "6 archive or signature, 7 lint found faults. More: pvimg(1), pvimg-recipe(5).\n", to);
+	      "Exit codes: 0 done, 1 a stage failed, 2 usage, 3 recipe refused,\n"
+	      "4 this host lacks something, 6 archive or signature, 7 lint found faults.\n"
+	      "More: pvimg(1), pvimg-recipe(5).\n", to);
 }
 
 static void print_command_help(const struct command *cmd)
@@ -126,10 +128,22 @@ static int help(int argc, char **argv, struct pv_error *err)
 	return 0;
 }
 
+static const struct option_row *row_of_key(int key)
+{
+	for (size_t i = 0; i < PV_COUNT(options); i++)
+		if (options[i].key == key)
+			return &options[i];
+	return NULL;
+}
+
 static int take_option(struct pv_opts *opts, int key, const char *value, struct pv_error *err)
 {
 	uint64_t jobs;
 
+	/* An empty one is a variable that was not set in somebody's script; the recipe's keys say more of theirs. */
+	if (value && !*value && strchr("ocrk", key))
+		return pv_error_set(err, PV_ERR_USAGE, "--%s: the value is empty; give one or leave the option out",
+				    row_of_key(key)->name);
 	switch (key) {
 	case 'o': opts->out = value; return 0;
 	case 'c': opts->cache = value; return 0;
@@ -154,14 +168,6 @@ static int take_option(struct pv_opts *opts, int key, const char *value, struct 
 	default:
 		return pv_error_set(err, PV_ERR_USAGE, "option -%c is not handled", key);
 	}
-}
-
-static const struct option_row *row_of_key(int key)
-{
-	for (size_t i = 0; i < PV_COUNT(options); i++)
-		if (options[i].key == key)
-			return &options[i];
-	return NULL;
 }
 
 static int unknown_option(const struct command *cmd, const char *word, struct pv_error *err)
@@ -330,8 +336,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "pvimg: %s\n", err.text ? err.text : "failed");
 		return err.kind == PV_OK ? PV_ERR_STAGE : (int)err.kind;
 	}
+	errno = 0;
 	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fputs("pvimg: standard output: write failed\n", stderr);
+		fprintf(stderr, "pvimg: standard output: %s\n", errno ? strerror(errno) : "write failed");
 		return PV_ERR_STAGE;
 	}
 	return 0;

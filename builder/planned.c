@@ -61,22 +61,17 @@ static int print_planned(void *ctx, const struct pv_stanza *stanza)
 	return 0;
 }
 
-/* jobs: of all packages that `base` does not have, in the plan's order; NULL: nothing was decompressed. */
-static int write_packages(const char *path, const struct pv_plan *plan, const struct pv_aptree_index *indexes,
-			  size_t nindexes, const struct pv_repack_job *jobs, struct pv_error *err)
+/* Writes the stanzas of the entries; they end up sorted by digest. */
+static int write_packages(const char *path, const struct pv_aptree_index *indexes, size_t nindexes,
+			  struct entry *entries, size_t n, struct pv_error *err)
 {
-	pv_autofree struct entry *entries = pv_xcalloc(plan->npackages, sizeof(*entries));
 	pv_autofclose FILE *out = fopen(path, "wxe");
-	struct filter filter = { .out = out, .v = entries, .n = plan->npackages };
+	struct filter filter = { .out = out, .v = entries, .n = n };
 
 	if (!out)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot make", path);
-	for (size_t i = 0; i < plan->npackages; i++) {
-		entries[i].package = &plan->packages[i];
-		if (jobs && !pv_plan_in_base(plan, plan->packages[i].name))
-			entries[i].plain = jobs++;
-	}
-	qsort(entries, plan->npackages, sizeof(*entries), by_digest);
+	if (n > 1)
+		qsort(entries, n, sizeof(*entries), by_digest);
 	for (size_t i = 0; i < nindexes; i++)
 		if (pv_deb822_each_file(indexes[i].packages_path, print_planned, &filter, err) < 0)
 			return -1;
@@ -117,23 +112,40 @@ static int write_release(const struct pv_plan *plan, const char *suite_dir, cons
 	return pv_write_file(path, text, strlen(text), 0644, err);
 }
 
-int pv_planned_archive(const struct pv_plan *plan, const struct pv_aptree_index *indexes, size_t nindexes,
-		       const struct pv_store *store, const char *dir, struct pv_error *err)
+int pv_planned_base(const struct pv_plan *plan, const struct pv_aptree_index *indexes, size_t nindexes,
+		    const struct pv_repack *base, const char *dir, struct pv_error *err)
 {
-	pv_autofree struct pv_aptree_deb *debs = pv_xcalloc(plan->npackages, sizeof(*debs));
+	pv_autofree struct entry *entries = pv_xcalloc(plan->npackages, sizeof(*entries));
 	pv_autofree char *suite_dir = pv_fmt("%s/dists/%s", dir, plan->suite->codename);
 	pv_autofree char *binary = pv_fmt("%s/%s/binary-%s", suite_dir, PV_PLANNED_COMPONENT, plan->arch);
 	pv_autofree char *packages = pv_path_join(binary, "Packages");
+	size_t n = 0, njobs;
+	const struct pv_repack_job *jobs = pv_repack_jobs(base, &njobs);
 
 	for (size_t i = 0; i < plan->npackages; i++)
-		debs[i] = (struct pv_aptree_deb){ plan->packages[i].filename, plan->packages[i].sha256,
-						  plan->packages[i].size };
-	if (pv_aptree_archive(dir, plan->arch, NULL, 0, debs, plan->npackages, store, err) < 0 ||
-	    pv_mkdirs(binary, 0755, err) < 0)
-		return -1;
-	if (write_packages(packages, plan, indexes, nindexes, NULL, err) < 0)
+		if (pv_plan_in_base(plan, plan->packages[i].name) && n < njobs) {
+			entries[n] = (struct entry){ &plan->packages[i], &jobs[n] };
+			n++;
+		}
+	if (pv_mkdirs(binary, 0755, err) < 0 || write_packages(packages, indexes, nindexes, entries, n, err) < 0)
 		return -1;
 	return write_release(plan, suite_dir, packages, err);
+}
+
+int pv_planned_rest(const struct pv_plan *plan, const struct pv_aptree_index *indexes, size_t nindexes,
+		    const struct pv_repack *rest, const char *dir, struct pv_error *err)
+{
+	pv_autofree struct entry *entries = pv_xcalloc(plan->npackages, sizeof(*entries));
+	pv_autofree char *path = pv_path_join(dir, "Packages");
+	size_t job = 0, njobs;
+	const struct pv_repack_job *jobs = pv_repack_jobs(rest, &njobs);
+
+	for (size_t i = 0; i < plan->npackages; i++) {
+		entries[i].package = &plan->packages[i];
+		if (!pv_plan_in_base(plan, plan->packages[i].name) && job < njobs)
+			entries[i].plain = &jobs[job++];
+	}
+	return write_packages(path, indexes, nindexes, entries, plan->npackages, err);
 }
 
 static int make_parent(const char *path, struct pv_error *err)
@@ -144,8 +156,9 @@ static int make_parent(const char *path, struct pv_error *err)
 	return pv_mkdirs(dir, 0755, err);
 }
 
-int pv_planned_repack(const struct pv_plan *plan, const struct pv_store *store, const char *dir, struct pv_repack **ret,
-		      struct pv_error *err)
+/* Jobs are in the plan's order: that is how results find their packages again. */
+int pv_planned_repack(const struct pv_plan *plan, const struct pv_store *store, const char *dir, bool base,
+		      struct pv_repack **ret, struct pv_error *err)
 {
 	struct pv_repack_job *jobs = pv_xcalloc(plan->npackages, sizeof(*jobs));
 	size_t n = 0;
@@ -153,27 +166,19 @@ int pv_planned_repack(const struct pv_plan *plan, const struct pv_store *store, 
 
 	for (size_t i = 0; rc == 0 && i < plan->npackages; i++) {
 		const struct pv_package *p = &plan->packages[i];
-		if (pv_plan_in_base(plan, p->name))
+		if (pv_plan_in_base(plan, p->name) != base)
 			continue;
+		memcpy(jobs[n].from_sha256, p->sha256, sizeof(p->sha256));
 		jobs[n].from = pv_store_path(store, p->sha256);
 		jobs[n].to = pv_path_join(dir, p->filename);
 		rc = make_parent(jobs[n++].to, err);
 	}
 	if (rc == 0)
-		return pv_repack_start(jobs, n, plan->disk_size, ret, err);
+		return pv_repack_start(jobs, n, plan->disk_size, base ? 0 : 1, ret, err);
 	for (size_t i = 0; i < n; i++) {
 		free(jobs[i].from);
 		free(jobs[i].to);
 	}
 	free(jobs);
 	return -1;
-}
-
-int pv_planned_plain_index(const struct pv_plan *plan, const struct pv_aptree_index *indexes, size_t nindexes,
-			   const struct pv_repack *repack, const char *dir, struct pv_error *err)
-{
-	pv_autofree char *path = pv_path_join(dir, "Packages");
-	size_t n;
-
-	return write_packages(path, plan, indexes, nindexes, pv_repack_jobs(repack, &n), err);
 }

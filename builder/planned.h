@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The planned archive: a local apt archive that has exactly the planned packages, in the planned versions, so that
- * neither debootstrap nor apt can choose anything else, and debootstrap installs security updates at once instead of the
- * release's versions first. Stanzas are copied from verified indexes, .debs are the store's. */
+/* The planned archive: a local apt archive that has exactly the planned packages, in the planned versions, decompressed.
+ * Neither debootstrap nor apt can choose anything else, debootstrap installs security updates at once instead of the
+ * release's versions first, and dpkg does not decompress. Stanzas are copied from verified indexes, with the digest and
+ * size of the decompressed file; .debs come from the store. */
 #ifndef PV_PLANNED_H
 #define PV_PLANNED_H
+
+#include <stdbool.h>
 
 #include "aptree.h"
 #include "error.h"
@@ -13,18 +16,18 @@
 
 #define PV_PLANNED_COMPONENT "main"
 
-/* Lays it out in dir: pool/, dists/CODENAME/Release and dists/CODENAME/main/binary-ARCH/Packages. The Release file is
- * still to be signed (dists/CODENAME/InRelease). Every package must be in the store. */
-int pv_planned_archive(const struct pv_plan *plan, const struct pv_aptree_index *indexes, size_t nindexes,
-		       const struct pv_store *store, const char *dir, struct pv_error *err) PV_MUST_CHECK;
+/* Begins to decompress into dir/pool/... what debootstrap installs (base), with all processors; or the others, with one
+ * processor left to debootstrap. Every package must be in the store. */
+int pv_planned_repack(const struct pv_plan *plan, const struct pv_store *store, const char *dir, bool base,
+		      struct pv_repack **ret, struct pv_error *err) PV_MUST_CHECK;
 
-/* The .debs that debootstrap does not install, decompressed into dir/pool/... beside other work (repack.h): what the one
- * apt transaction installs. */
-int pv_planned_repack(const struct pv_plan *plan, const struct pv_store *store, const char *dir, struct pv_repack **ret,
-		      struct pv_error *err) PV_MUST_CHECK;
+/* What debootstrap reads, once its packages are there: dir/dists/CODENAME/Release and main/binary-ARCH/Packages. The
+ * Release file is still to be signed (dists/CODENAME/InRelease). */
+int pv_planned_base(const struct pv_plan *plan, const struct pv_aptree_index *indexes, size_t nindexes,
+		    const struct pv_repack *base, const char *dir, struct pv_error *err) PV_MUST_CHECK;
 
-/* dir/Packages with every planned package: what was decompressed as it is now, the others as they were. */
-int pv_planned_plain_index(const struct pv_plan *plan, const struct pv_aptree_index *indexes, size_t nindexes,
-			   const struct pv_repack *repack, const char *dir, struct pv_error *err) PV_MUST_CHECK;
+/* What the apt transaction reads, once the others are there: dir/Packages with every planned package. */
+int pv_planned_rest(const struct pv_plan *plan, const struct pv_aptree_index *indexes, size_t nindexes,
+		    const struct pv_repack *rest, const char *dir, struct pv_error *err) PV_MUST_CHECK;
 
 #endif

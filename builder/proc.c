@@ -461,7 +461,10 @@ static void watch_child(struct watch *w, const sigset_t *open_mask)
 		p[4] = (struct pollfd){ .fd = w->ended ? -1 : w->pidfd, .events = POLLIN };
 		ms = time_left(w);
 		ts = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
-		if (ppoll(p, PV_COUNT(p), &ts, open_mask) <= 0)
+		int ready = ppoll(p, PV_COUNT(p), &ts, open_mask);
+		if (w->proc->on_tick)
+			w->proc->on_tick(w->proc->tick_ctx);
+		if (ready <= 0)
 			continue;
 		if (p[3].revents)
 			read_failure(w);

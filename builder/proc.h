@@ -25,6 +25,8 @@ struct pv_proc {
 	pv_proc_line_fn *on_stdout;	/* NULL: stdout goes where stderr goes */
 	pv_proc_line_fn *on_stderr;	/* NULL: kept only in the result's tail */
 	void *ctx;			/* for both */
+	void (*on_tick)(void *tick_ctx);	/* called about twice a second while the program runs; NULL: none */
+	void *tick_ctx;
 	unsigned deadline_s;		/* CLOCK_MONOTONIC seconds; 0: none. Past it the group gets SIGTERM, 2 s
 					 * later SIGKILL */
 	/* Runs in the child after fork and before exec: 0, or -1 with *err set (the words reach the parent's err).

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "debplain.h"
 #include "text.h"
@@ -24,6 +25,21 @@ struct pv_repack {
 	unsigned nthreads;
 };
 
+/* The source is hashed again before its content is used: a user's cache is a user's file. */
+static int do_job(struct pv_repack_job *job, uint64_t max, struct pv_error *err)
+{
+	char hex[PV_SHA256_HEX];
+
+	if (pv_digest_file(job->from, hex, NULL, err) < 0)
+		return -1;
+	if (!pv_streq(hex, job->from_sha256)) {
+		unlink(job->from);
+		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: was changed since it was fetched, removed; build again",
+				    job->from);
+	}
+	return pv_debplain_write(job->from, job->to, max, job->sha256, &job->size, err);
+}
+
 static void *work(void *arg)
 {
 	struct pv_repack *r = arg;
@@ -31,7 +47,7 @@ static void *work(void *arg)
 	for (size_t i; (i = atomic_fetch_add(&r->next, 1)) < r->n; ) {
 		struct pv_repack_job *job = &r->jobs[i];
 		struct pv_error err = PV_ERROR_INIT;
-		if (pv_debplain_write(job->from, job->to, r->max, job->sha256, &job->size, &err) == 0)
+		if (do_job(job, r->max, &err) == 0)
 			continue;
 		atomic_store(&r->next, r->n);
 		pthread_mutex_lock(&r->lock);
@@ -45,12 +61,13 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static unsigned thread_count(void)
+static unsigned thread_count(unsigned spare)
 {
 	cpu_set_t set;
 	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+	unsigned idle = n > (int)spare ? (unsigned)n - spare : 1;
 
-	return n > MAX_THREADS ? MAX_THREADS : n > 1 ? (unsigned)n - 1 : 1;
+	return idle > MAX_THREADS ? MAX_THREADS : idle;
 }
 
 static void join(struct pv_repack *r)
@@ -59,10 +76,11 @@ static void join(struct pv_repack *r)
 		pthread_join(r->threads[--r->nthreads], NULL);
 }
 
-int pv_repack_start(struct pv_repack_job *jobs, size_t n, uint64_t max, struct pv_repack **ret, struct pv_error *err)
+int pv_repack_start(struct pv_repack_job *jobs, size_t n, uint64_t max, unsigned spare, struct pv_repack **ret,
+		    struct pv_error *err)
 {
 	struct pv_repack *r = pv_xcalloc(1, sizeof(*r));
-	unsigned want = thread_count();
+	unsigned want = thread_count(spare);
 	sigset_t all, old;
 
 	r->jobs = jobs;

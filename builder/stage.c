@@ -79,12 +79,20 @@ static char *one_line(const char *tail)
 	return line;
 }
 
+static void tick(void *log)
+{
+	pv_log_tick(log);
+}
+
 int pv_run_sandbox(struct pv_run *run, const struct pv_sandbox *box, const struct pv_proc *proc, const char *name,
 		   struct pv_error *err)
 {
 	pv_autoproc res = PV_PROC_RESULT_INIT;
+	struct pv_proc ticking = *proc;
 
-	if (pv_sandbox_run(box, proc, &res, err) < 0)
+	ticking.on_tick = tick;
+	ticking.tick_ctx = run->log;
+	if (pv_sandbox_run(box, &ticking, &res, err) < 0)
 		return pv_error_wrap(err, "%s", name);
 	pv_report_child(run->report, name, &res);
 	if (res.exit_code == 0)
@@ -102,7 +110,7 @@ int pv_run_call(struct pv_run *run, const struct pv_target_call *call, struct pv
 	pv_autofree struct pv_sandbox_bind *binds = pv_xcalloc(nbinds, sizeof(*binds));
 
 	binds[0] = (struct pv_sandbox_bind){ .source = run->run_dir, .target = "/run/pvimg", .writable = true };
-	binds[1] = (struct pv_sandbox_bind){ .source = run->plain_dir, .target = "/run/pvimg/archive" };
+	binds[1] = (struct pv_sandbox_bind){ .source = run->archive_dir, .target = "/run/pvimg/archive" };
 	for (size_t i = 0; i < call->nbinds; i++)
 		binds[2 + i] = call->binds[i];
 	target_env(run, call->env, &env);

@@ -26,8 +26,7 @@ struct pv_run {
 	char *work;			/* work folder, owned by the caller (workdir.h) */
 	char *root;			/* the target's tree */
 	char *archive_dir;		/* the planned archive (planned.h), and keyring.gpg to check it */
-	char *plain_dir;		/* decompressed .debs for the apt transaction */
-	struct pv_repack *repack;	/* at work from stage fetch to install; freed by the caller */
+	struct pv_repack *repack;	/* of what apt installs: at work from stage fetch to install; the caller frees */
 	char *run_dir;			/* seen inside as /run/pvimg: bin/ stubs, apt/, held/, out/ */
 	char *result;			/* hidden folder beside the final one; renamed when all is done */
 };

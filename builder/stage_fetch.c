@@ -53,14 +53,23 @@ static int sign(struct pv_run *run, struct pv_error *err)
 	return pv_run_sandbox(run, &box, &proc, "sign-archive", err);
 }
 
+/* Base first, with all processors, since debootstrap waits for it; the others go on while debootstrap runs. */
+static int plan_archive(struct pv_run *run, struct pv_error *err)
+{
+	struct pv_repack *base = NULL;
+
+	if (pv_planned_repack(run->plan, run->store, run->archive_dir, true, &base, err) < 0)
+		return -1;
+	int rc = pv_repack_wait(base, err);
+	if (rc == 0)
+		rc = pv_planned_base(run->plan, run->indexes, run->nindexes, base, run->archive_dir, err);
+	pv_repack_free(base);
+	return rc;
+}
+
 int pv_stage_fetch(struct pv_run *run, struct pv_error *err)
 {
-	if (fetch_packages(run, err) < 0)
+	if (fetch_packages(run, err) < 0 || plan_archive(run, err) < 0 || sign(run, err) < 0)
 		return -1;
-	if (pv_planned_archive(run->plan, run->indexes, run->nindexes, run->store, run->archive_dir, err) < 0)
-		return -1;
-	if (sign(run, err) < 0)
-		return -1;
-	/* Goes on while debootstrap runs, which uses one processor. */
-	return pv_planned_repack(run->plan, run->store, run->plain_dir, &run->repack, err);
+	return pv_planned_repack(run->plan, run->store, run->archive_dir, false, &run->repack, err);
 }

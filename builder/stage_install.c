@@ -54,13 +54,13 @@ static int make_stubs(const struct pv_run *run, struct pv_error *err)
 	return 0;
 }
 
-/* The signature is of the planned archive as it was; apt's lists are taken as verified, and its .debs are checked. */
+/* The signature is debootstrap's; apt takes its lists as verified, and checks its .debs against them. */
 static int prepare_apt(const struct pv_run *run, struct pv_error *err)
 {
 	const struct pv_plan *plan = run->plan;
 	pv_autofree char *dir = pv_path_join(run->run_dir, "apt");
 	pv_autofree char *inrelease = pv_fmt("%s/dists/%s/InRelease", run->archive_dir, plan->suite->codename);
-	pv_autofree char *packages = pv_path_join(run->plain_dir, "Packages");
+	pv_autofree char *packages = pv_path_join(run->archive_dir, "Packages");
 	const struct pv_aptree_index index = {
 		.suite = plan->suite->codename, .component = PV_PLANNED_COMPONENT, .inrelease_path = inrelease,
 		.packages_path = packages,
@@ -71,7 +71,7 @@ static int prepare_apt(const struct pv_run *run, struct pv_error *err)
 	};
 
 	if (pv_repack_wait(run->repack, err) < 0 ||
-	    pv_planned_plain_index(plan, run->indexes, run->nindexes, run->repack, run->plain_dir, err) < 0)
+	    pv_planned_rest(plan, run->indexes, run->nindexes, run->repack, run->archive_dir, err) < 0)
 		return -1;
 	return pv_aptree_apt(&apt, &index, 1, err);
 }
@@ -92,7 +92,9 @@ static void count_line(void *ctx, const char *line, size_t len)
 		progress->done++;
 	const struct pv_plan *plan = progress->run->plan;
 	size_t total = plan->npackages > plan->nbase ? plan->npackages - plan->nbase : plan->npackages;
-	pv_log_stage_progress(progress->run->log, progress->done / 2, total, "packages");
+	/* A package of the base that is set up once more counts too. */
+	size_t done = progress->done / 2;
+	pv_log_stage_progress(progress->run->log, done < total ? done : total, total, "packages");
 }
 
 static int preseed(struct pv_run *run, struct pv_error *err)

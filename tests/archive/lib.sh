@@ -92,7 +92,7 @@ ta_meta() {
 	chmod 755 "$ta_t" "$ta_t/DEBIAN"
 	{
 		printf 'Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: pvimg tests <t@example.invalid>\n' "$2" "$3"
-		printf 'Section: misc\nPriority: optional\n'
+		printf 'Section: misc\nPriority: %s\n' "${TA_PRIORITY:-optional}"
 		[ -z "$4" ] || printf 'Depends: %s\n' "$4"
 		[ -z "${5-}" ] || printf '%s\n' "$5"
 		printf 'Description: stands in for %s in tests\n' "$2"

@@ -62,20 +62,18 @@ chmod -R go+rX "$dir/extra/ubuntu-keyring.tree"
 ta_meta "$dir/extra" ubuntu-keyring 2023.11.28.1 ''
 mv "$dir/extra"/ubuntu-keyring_*.deb "$dir/ubuntu/pool/main/"
 
-as_ubuntu() {
-	cat >usr/lib/os-release <<-'EOF'
+as_ubuntu() { # as_ubuntu CODENAME VERSION
+	cat >usr/lib/os-release <<-EOF
 	PRETTY_NAME="Ubuntu stand-in made by pvimg's tests"
 	NAME="Ubuntu"
-	VERSION_ID="24.04"
-	VERSION="24.04 LTS (stand-in)"
-	VERSION_CODENAME=noble
+	VERSION_ID="$2"
+	VERSION="$2 LTS (stand-in)"
+	VERSION_CODENAME=$1
 	ID=ubuntu
 	ID_LIKE=debian
-	UBUNTU_CODENAME=noble
+	UBUNTU_CODENAME=$1
 	EOF
 }
-f=$(newest_of base-files)
-ta_repack "$f" "$dir/ubuntu/pool/main/${f##*/}" 's/^Origin: .*/Origin: Ubuntu/' as_ubuntu
 
 # The signed GRUB looks for its configuration in EFI/debian; Ubuntu's in EFI/ubuntu. Both have six letters. The
 # signature no longer holds, which only Secure Boot would notice.
@@ -94,13 +92,26 @@ for p in main universe updates security; do
 done
 # The same packages under each suite's name: what differs by suite is in our table, and so is driven through.
 : >"$apt/empty"
-ubuntu_suite() {
+ubuntu_suite() { # ubuntu_suite CODENAME VERSION
+	mkdir -p "$dir/ubuntu/pool/$1"
+	f=$(newest_of base-files)
+	ta_repack "$f" "$dir/ubuntu/pool/$1/${f##*/}" 's/^Origin: .*/Origin: Ubuntu/' as_ubuntu "$1" "$2"
+	drop='^$'
+	if [ "$1" = jammy ]; then # its own way of being merged: usrmerge, required, and no usr-is-merged
+		TA_PRIORITY=required ta_meta "$dir/extra" usrmerge 25ubuntu2 ''
+		mv "$dir/extra"/usrmerge_*.deb "$dir/ubuntu/pool/jammy/"
+		drop='^Package: (usrmerge|usr-is-merged)\n'
+	fi
+	{
+		awk -v RS= -v ORS='\n\n' -v drop="$drop" '$0 !~ drop' "$apt/ubuntu-main.packages"
+		ta_stanzas "$dir/ubuntu" "pool/$1"
+	} >"$apt/suite.packages"
 	for s in "$1" "$1-updates" "$1-security"; do
 		case $s in
-		"$1") m=main u=ubuntu-universe.packages ;;
-		*) m=${s##*-} u=empty ;;
+		"$1") m=suite.packages u=ubuntu-universe.packages ;;
+		*) m=ubuntu-${s##*-}.packages u=empty ;;
 		esac
-		ta_index "$dir/ubuntu/dists/$s" main "$apt/ubuntu-$m.packages"
+		ta_index "$dir/ubuntu/dists/$s" main "$apt/$m"
 		ta_index "$dir/ubuntu/dists/$s" universe "$apt/$u"
 		ta_release "$dir/ubuntu/dists/$s" Ubuntu "$s" "$1" "$2" 'main universe' Ubuntu 'X-Pvimg-Stand-In: yes'
 	done

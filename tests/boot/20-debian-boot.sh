@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The very file that 10-debian-build.sh made boots in plain QEMU by BIOS and by UEFI, to a login where Apache answers
 # HTTP and memcached answers set and get; and not one byte of it changes.
+# time limit: 900
 set -eu
 # shellcheck source=tests/boot/guest.sh
 . tests/boot/guest.sh

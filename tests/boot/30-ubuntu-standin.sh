@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # An ordinary user builds ubuntu-2g offline from the stand-in archive (shaped as Ubuntu's, made of Debian's packages);
 # the manifest says so; the image is sound, green in lint, and boots by BIOS or UEFI.
+# time limit: 1200
 set -eu
 # shellcheck source=tests/boot/guest.sh
 . tests/boot/guest.sh

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # An ordinary user builds the images of all six recipes, and of every other suite that the archives have, offline from
 # the test archives, with one cache; each is green in lint. Times are printed.
+# time limit: 1500
 set -eu
 # shellcheck source=tests/boot/common.sh
 . tests/boot/common.sh
 bt_need sgdisk e2fsck qemu-img python3
 trap 'bt_user_end' EXIT
 trap 'exit 1' INT TERM
+BT_QUIET=1
 bt_user_begin
 bt_local_archives
 

@@ -78,72 +78,14 @@ static void assert_file(const char *dir, const char *name, const char *want, boo
 		assert_int_equal(st.st_mode & 0444, 0444);
 }
 
-static void test_archive(void **state)
+static void need_apt(void)
 {
-	struct fixture *f = *state;
-	char a[PV_SHA256_HEX], b[PV_SHA256_HEX];
-	struct stat first, second;
-	pv_autofree char *deb = pv_path_join(f->archive, "pool/main/a/a_1%3a1_amd64.deb");
-	pv_autofree char *pool = pv_path_join(f->archive, "pool");
-	mode_t old = umask(077);
+	pv_autofree char *apt = pv_proc_which("apt-cache");
 
-	assert_int_equal(pv_store_put_mem(f->store, "aa", 2, a, NULL), 0);
-	assert_int_equal(pv_store_put_mem(f->store, "b", 1, b, NULL), 0);
-	struct pv_aptree_deb debs[] = {
-		{ "pool/main/a/a_1%3a1_amd64.deb", a, 2 }, { "pool/b.deb", b, 1 },
-		{ "pool/main/a/a_1%3a1_amd64.deb", a, 2 },
-	};
-	for (int i = 0; i < 2; i++)	/* twice: what is there stays */
-		assert_int_equal(pv_aptree_archive(f->archive, "amd64", &f->index, 1, debs, 3, f->store, NULL), 0);
-	umask(old);
-	assert_file(f->archive, "dists/my-suite/InRelease", "Origin: T\n", true);
-	assert_file(f->archive, "dists/my-suite/main/binary-amd64/Packages", packages, true);
-	assert_file(f->archive, "pool/main/a/a_1%3a1_amd64.deb", "aa", true);
-	assert_file(f->archive, "pool/b.deb", "b", true);
-	assert_int_equal(stat(pool, &first), 0);
-	assert_int_equal(first.st_mode & 0777, 0755);
-	/* Something else in its place is replaced, and the store is not written through the link. */
-	assert_int_equal(pv_write_file(deb, "zz", 2, 0644, NULL), 0);
-	assert_int_equal(pv_aptree_archive(f->archive, "amd64", &f->index, 1, debs, 3, f->store, NULL), 0);
-	assert_file(f->archive, "pool/main/a/a_1%3a1_amd64.deb", "aa", true);
-	pv_autofree char *object = pv_store_path(f->store, a);
-	assert_int_equal(stat(object, &first), 0);
-	assert_int_equal(stat(deb, &second), 0);
-	assert_int_equal(first.st_ino, second.st_ino);
-}
-
-static void assert_refused(struct fixture *f, const struct pv_aptree_index *indexes, size_t n,
-			   const struct pv_aptree_deb *debs, size_t ndebs, const char *words)
-{
-	pv_autoerror err = PV_ERROR_INIT;
-
-	assert_int_equal(pv_aptree_archive(f->archive, "amd64", indexes, n, debs, ndebs, f->store, &err), -1);
-	assert_int_equal(err.kind, PV_ERR_ARCHIVE);
-	if (!strstr(err.text, words))
-		fail_msg("\"%s\" does not say \"%s\"", err.text, words);
-}
-
-static void test_refused(void **state)
-{
-	static const char *const names[] = { "../x.deb", "pool/../x", "/etc/passwd", "dists/my-suite/InRelease", "x.deb",
-					     "pool/a b", "pool/" };
-	struct fixture *f = *state;
-	char a[PV_SHA256_HEX], b[PV_SHA256_HEX];
-
-	assert_int_equal(pv_store_put_mem(f->store, "a", 1, a, NULL), 0);
-	assert_int_equal(pv_store_put_mem(f->store, "b", 1, b, NULL), 0);
-	for (size_t i = 0; i < PV_COUNT(names); i++)
-		assert_refused(f, &f->index, 1, &(struct pv_aptree_deb){ names[i], a, 1 }, 1, "not below pool/");
-	assert_refused(f, &f->index, 1, (struct pv_aptree_deb[]){ { "pool/x", a, 1 }, { "pool/x", b, 1 } }, 2,
-		       "two different files");
-	assert_refused(f, &f->index, 1, &(struct pv_aptree_deb){ "pool/x", SHA("0001"), 1 }, 1, "not in the store");
-	assert_refused(f, (struct pv_aptree_index[]){ f->index, f->index }, 2, NULL, 0, "from two mirrors");
-	struct pv_aptree_index odd = f->index;
-	odd.suite = "../../etc";
-	assert_refused(f, &odd, 1, NULL, 0, "odd characters");
-	odd = f->index;
-	odd.component = "main [trusted=yes]";
-	assert_refused(f, &odd, 1, NULL, 0, "odd characters");
+	if (!apt) {
+		print_message("skipped: no apt here\n");
+		skip();
+	}
 }
 
 static int run_apt(struct fixture *f, const char *const *argv, char **ret)
@@ -155,16 +97,6 @@ static int run_apt(struct fixture *f, const char *const *argv, char **ret)
 	assert_int_equal(pv_proc_run(&proc, &res, NULL), 0);
 	*ret = pv_steal(&res.tail);
 	return res.exit_code;
-}
-
-static void need_apt(void)
-{
-	pv_autofree char *apt = pv_proc_which("apt-cache");
-
-	if (!apt) {
-		print_message("skipped: no apt here\n");
-		skip();
-	}
 }
 
 /* The lists bear the names that apt itself gives them: it finds the packages. */
@@ -213,7 +145,7 @@ static void test_target_conf(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_archive), TEST(test_refused), TEST(test_lists), TEST(test_target_conf),
+		TEST(test_lists), TEST(test_target_conf),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,6 +150,9 @@ static struct pv_repack_job *jobs_of(const char *dir, const char *deb, size_t n)
 	struct pv_repack_job *jobs = pv_xcalloc(n, sizeof(*jobs));
 
 	for (size_t i = 0; i < n; i++) {
+		pv_autoerror err = PV_ERROR_INIT;
+		if (pv_digest_file(deb, jobs[i].from_sha256, NULL, &err) < 0)
+			strcpy(jobs[i].from_sha256, "none");
 		jobs[i].from = pv_xstrdup(deb);
 		jobs[i].to = pv_fmt("%s/out-%zu", dir, i);
 	}
@@ -165,7 +168,7 @@ static void test_threads(void **state)
 
 	need_dpkg();
 	deb = make_deb(*state, "xz");
-	assert_int_equal(pv_repack_start(jobs_of(*state, deb, 40), 40, MAX, &repack, &err), 0);
+	assert_int_equal(pv_repack_start(jobs_of(*state, deb, 40), 40, MAX, 0, &repack, &err), 0);
 	assert_int_equal(pv_repack_wait(repack, &err), 0);
 	const struct pv_repack_job *jobs = pv_repack_jobs(repack, &n);
 	assert_int_equal(n, 40);
@@ -181,11 +184,30 @@ static void test_first_failure_is_the_error(void **state)
 	pv_autoerror err = PV_ERROR_INIT;
 	struct pv_repack *repack;
 
-	assert_int_equal(pv_repack_start(jobs_of(*state, "/no/such.deb", 40), 40, MAX, &repack, &err), 0);
+	assert_int_equal(pv_repack_start(jobs_of(*state, "/no/such.deb", 40), 40, MAX, 1, &repack, &err), 0);
 	assert_int_equal(pv_repack_wait(repack, &err), -1);
 	assert_non_null(strstr(err.text, "/no/such.deb"));
 	pv_repack_free(repack);
 	pv_repack_free(NULL);
+}
+
+/* A store object that somebody changed is never unpacked, and does not stay. */
+static void test_changed_source(void **state)
+{
+	pv_autofree char *deb = NULL;
+	pv_autoerror err = PV_ERROR_INIT;
+	struct pv_repack *repack;
+
+	need_dpkg();
+	deb = make_deb(*state, "xz");
+	struct pv_repack_job *jobs = jobs_of(*state, deb, 1);
+	memset(jobs[0].from_sha256, 'a', PV_SHA256_HEX - 1);
+	assert_int_equal(pv_repack_start(jobs, 1, MAX, 0, &repack, &err), 0);
+	assert_int_equal(pv_repack_wait(repack, &err), -1);
+	assert_int_equal(err.kind, PV_ERR_ARCHIVE);
+	assert_false(pv_exists(deb));
+	assert_false(pv_exists(pv_repack_jobs(repack, &(size_t){ 0 })->to));
+	pv_repack_free(repack);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -196,6 +218,7 @@ int main(void)
 		TEST(test_same_content),
 		TEST(test_damaged),
 		TEST(test_threads),
+		TEST(test_changed_source),
 		TEST(test_first_failure_is_the_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
