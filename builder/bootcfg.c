@@ -87,10 +87,9 @@ static int add_signed(struct pv_bootcfg_esp *esp, const char *root, const char *
 
 static int add_unsigned(struct pv_bootcfg_esp *esp, const char *run_dir, const char *id, struct pv_error *err)
 {
-	pv_autofree char *path = pv_path_join(run_dir, "out/grubx64.efi");
 	size_t len;
 
-	if (pv_read_file(path, EFI_FILE_MAX, &esp->own[esp->nown], &len, err) < 0)
+	if (pv_intree_read(run_dir, "out/grubx64.efi", EFI_FILE_MAX, &esp->own[esp->nown], &len, err) < 0)
 		return pv_error_wrap(err, "no signed GRUB in the tree, and");
 	const char *data = esp->own[esp->nown++];
 	add_file(esp, id, "BOOTX64.EFI", "grubx64.efi", data, len);

@@ -42,17 +42,22 @@ static uint64_t tree_space(const struct pv_plan *plan)
 	return plan->installed_bytes * 3 + (256ull << 20);
 }
 
+/* All in a work folder of ours, gone with it. held/ and out/ are the target's to write; archive/ is a mount point. */
 static int make_run_folders(struct pv_run *run, struct pv_error *err)
 {
-	pv_autofree char *out = pv_path_join(run->run_dir, "out");
-	pv_autofree char *mount = pv_path_join(run->run_dir, "archive");
+	static const char *const folders[] = { "archive", "held", "out" };
 
-	/* Only the sandbox's root writes there; these folders are in a work folder of ours, gone with it. */
-	if (pv_mkdirs(run->root, 0755, err) < 0 || pv_mkdirs(run->archive_dir, 0755, err) < 0 || pv_mkdirs(out, 0777, err) < 0 ||
-	    pv_mkdirs(mount, 0755, err) < 0)
+	if (pv_mkdirs(run->root, 0755, err) < 0 || pv_mkdirs(run->archive_dir, 0755, err) < 0)
 		return -1;
-	if (chown(run->root, 0, 0) < 0 || chown(run->run_dir, 0, 0) < 0 || chmod(out, 0777) < 0)
+	if (chown(run->root, 0, 0) < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", run->root);
+	for (size_t i = 0; i < PV_COUNT(folders); i++) {
+		pv_autofree char *path = pv_path_join(run->run_dir, folders[i]);
+		if (pv_mkdirs(path, 0755, err) < 0)
+			return -1;
+		if (chmod(path, i == 0 ? 0755 : 01777) < 0)
+			return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", path);
+	}
 	return 0;
 }
 
@@ -98,6 +103,7 @@ static int plan_and_run(struct build *b, struct pv_error *err)
 	pv_log_stage_end(b->ctx->log, rc == 0, NULL);
 	if (rc < 0)
 		return -1;
+	pv_report_archive(b->report, prepared.plan.epoch, prepared.plan.stand_in);
 	return run_stages(b, &prepared, err);
 }
 

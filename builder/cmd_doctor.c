@@ -193,15 +193,20 @@ static void check_memory(struct doctor *d)
 
 static void check_keyrings(struct doctor *d)
 {
-	static const char *const rings[][3] = {
-		{ "debian keyring", "/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring" },
-		{ "ubuntu keyring", "/usr/share/keyrings/ubuntu-archive-keyring.gpg", "ubuntu-keyring" },
+	/* Our Ubuntu recipes pin keys, our Debian recipes do not: Ubuntu packages Debian's keyring. */
+	static const struct {
+		const char *name, *path, *lacking, *fix;
+	} rings[] = {
+		{ "debian keyring", "/usr/share/keyrings/debian-archive-keyring.gpg",
+		  "none: Debian recipes need --keyring or trusted-keys", "apt-get install debian-archive-keyring" },
+		{ "ubuntu keyring", "/usr/share/keyrings/ubuntu-archive-keyring.gpg",
+		  "no ubuntu-keyring package: keys pinned by the recipe are used", NULL },
 	};
 
 	for (size_t i = 0; i < PV_COUNT(rings); i++) {
-		pv_autofree char *text = pv_fmt("no %s package: keys pinned by the recipe are used", rings[i][2]);
-		bool there = pv_exists(rings[i][1]);
-		tell(d, there ? STATE_OK : STATE_NOTE, rings[i][0], there ? rings[i][1] : text, NULL);
+		bool there = pv_exists(rings[i].path);
+		tell(d, there ? STATE_OK : STATE_NOTE, rings[i].name, there ? rings[i].path : rings[i].lacking,
+		     there ? NULL : rings[i].fix);
 	}
 }
 

@@ -70,15 +70,37 @@ static la_ssize_t read_member(struct archive *inner, void *outer, const void **r
 	return (la_ssize_t)len;
 }
 
+/* What the end of a tar member's name says about it, deb(5). */
+static const struct {
+	const char *end;
+	int filter;
+} packings[] = {
+	{ "", ARCHIVE_FILTER_NONE }, { ".gz", ARCHIVE_FILTER_GZIP }, { ".xz", ARCHIVE_FILTER_XZ },
+	{ ".zst", ARCHIVE_FILTER_ZSTD }, { ".bz2", ARCHIVE_FILTER_BZIP2 }, { ".lzma", ARCHIVE_FILTER_LZMA },
+};
+
+/* The member's compression by its name, as dpkg takes it, and never by its bytes: libarchive would undo what lies below it
+ * too, and run programs of the host for what it cannot do itself (that is ARCHIVE_WARN). */
+static int add_filter(struct archive *inner, const char *end)
+{
+	for (size_t i = 0; i < PV_COUNT(packings); i++) {
+		if (!pv_streq(packings[i].end, end))
+			continue;
+		if (packings[i].filter == ARCHIVE_FILTER_NONE)
+			return 0;
+		return archive_read_append_filter(inner, packings[i].filter) == ARCHIVE_OK ? 0 : -1;
+	}
+	return -1;
+}
+
 /* A reader of the member's data without its compression. "raw" refuses no data at all, which no member is. */
-static struct archive *open_member(struct archive *outer)
+static struct archive *open_member(struct archive *outer, const char *end)
 {
 	autoreader *inner = archive_read_new();
-
-	if (!inner || archive_read_support_filter_all(inner) < ARCHIVE_WARN ||
-	    archive_read_support_format_raw(inner) < ARCHIVE_WARN)
-		return NULL;
 	struct archive_entry *entry;
+
+	if (!inner || add_filter(inner, end) < 0 || archive_read_support_format_raw(inner) != ARCHIVE_OK)
+		return NULL;
 	if (archive_read_open(inner, outer, NULL, read_member, NULL) != ARCHIVE_OK ||
 	    archive_read_next_header(inner, &entry) != ARCHIVE_OK)
 		return NULL;
@@ -100,11 +122,12 @@ static int write_data(struct writer *w, struct archive *inner, struct pv_error *
 	}
 }
 
-static int write_member(struct writer *w, const char *name, struct archive *outer, struct pv_error *err)
+/* end: of the member's name, behind `name`. */
+static int write_member(struct writer *w, const char *name, const char *end, struct archive *outer, struct pv_error *err)
 {
 	char header[AR_HEADER + 1];
 	uint64_t begin = w->at;
-	autoreader *inner = open_member(outer);
+	autoreader *inner = open_member(outer, end);
 
 	if (!inner)
 		return damaged(w, outer, err);
@@ -146,12 +169,12 @@ static int write_members(struct writer *w, struct pv_error *err)
 		return -1;
 	w->at = strlen(AR_MAGIC);
 	while ((rc = archive_read_next_header(outer, &entry)) == ARCHIVE_OK) {
-		const char *name = plain_member(archive_entry_pathname(entry));
+		const char *full = archive_entry_pathname(entry), *name = plain_member(full);
 		if (!name)
 			continue;	/* "_"-members may be passed over, deb(5) */
 		if (done == PV_COUNT(members) || !pv_streq(name, members[done++]))
 			return pv_error_set(err, PV_ERR_ARCHIVE, "%s: its members are not those of a package", w->from);
-		if (write_member(w, name, outer, err) < 0)
+		if (write_member(w, name, full + strlen(name), outer, err) < 0)
 			return -1;
 	}
 	if (rc != ARCHIVE_EOF)

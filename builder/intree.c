@@ -62,6 +62,24 @@ int pv_intree_read(const char *root, const char *path, size_t max, char **ret, s
 	return 0;
 }
 
+int pv_intree_write(const char *root, const char *path, const void *data, size_t len, mode_t mode, struct pv_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	pv_autofree char *parent = slash ? pv_xstrndup(path, (size_t)(slash - path)) : pv_xstrdup(".");
+	pv_autoclose int dir = -1, fd = -1;
+
+	if (pv_intree_open(root, parent, O_RDONLY | O_DIRECTORY, &dir, err) < 0)
+		return -1;
+	/* What has the name goes, be it a link: nothing is written through it. */
+	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "/%s in the target's tree", path);
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || pv_write_all(fd, data, len) < 0 || fchmod(fd, mode) < 0)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "/%s in the target's tree", path);
+	return 0;
+}
+
 bool pv_intree_is_file(const char *root, const char *path)
 {
 	pv_autoclose int fd = open_in_root(root, path, O_PATH, 0);

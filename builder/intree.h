@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "error.h"
 
@@ -14,6 +15,11 @@ int pv_intree_open(const char *root, const char *path, int flags, int *ret_fd, s
 
 /* A whole regular file of at most max bytes; *ret is NUL-terminated (the NUL is not counted) and the caller frees it. */
 int pv_intree_read(const char *root, const char *path, size_t max, char **ret, size_t *ret_len, struct pv_error *err)
+	PV_MUST_CHECK;
+
+/* A new regular file in place of what has that name; a link to a folder above it is followed inside the tree, one of the
+ * name itself is replaced. `mode` is exact. */
+int pv_intree_write(const char *root, const char *path, const void *data, size_t len, mode_t mode, struct pv_error *err)
 	PV_MUST_CHECK;
 
 /* There, and a regular file (links followed inside the tree). */

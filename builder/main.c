@@ -53,7 +53,8 @@ struct option_row {
 };
 
 static const struct option_row options[] = {
-	{ "out", "DIR", "put results into DIR/NAME (default: out/images)", 'o', FOR_BUILD | FOR_CLEAN },
+	{ "out", "DIR", "put results into DIR/NAME (default: out/images)", 'o',
+	  FOR_BUILD | FOR_DOCTOR | FOR_CLEAN },
 	{ "cache", "DIR", "package store and work folders (default: ~/.cache/pvimg)", 'c',
 	  FOR_BUILD | FOR_PLAN | FOR_DOCTOR | FOR_CLEAN },
 	{ "recipes", "DIR", "recipes are in DIR, overlays in DIR/../overlays", 'r',

@@ -13,8 +13,11 @@
 
 #include "deb822.h"
 #include "fsutil.h"
+#include "intree.h"
 
 #define COPYRIGHT_MAX ((size_t)1 << 20)		/* larger ones are left out: no license known */
+
+#define STATUS_MAX ((size_t)64 << 20)		/* dpkg's status file: about 1 KiB a package */
 
 #define NAMES_IN_ERROR 5
 
@@ -149,10 +152,13 @@ static int check_installed(void *ctx, const struct pv_stanza *stanza)
 int pv_manifest_check_installed(const struct pv_plan *plan, const char *root, struct pv_error *err)
 {
 	pv_autofree bool *seen = pv_xcalloc(plan->npackages + 1, sizeof(*seen));
-	pv_autofree char *path = pv_path_join(root, "var/lib/dpkg/status");
+	pv_autofree char *status = NULL;
 	struct installed state = { plan, seen, PV_STRV_INIT };
+	size_t len;
 
-	if (pv_deb822_each_file(path, check_installed, &state, err) < 0) {
+	if (pv_intree_read(root, "var/lib/dpkg/status", STATUS_MAX, &status, &len, err) < 0)
+		return -1;
+	if (pv_deb822_each_mem(status, len, check_installed, &state, err) < 0) {
 		pv_strv_done(&state.differ);
 		return -1;
 	}

@@ -242,6 +242,14 @@ static int put_empty(const struct job *j, struct pv_store *store, struct pv_erro
 	return 0;
 }
 
+/* Is it in the store as Release says? Read again, since every digest of a package comes from here and a user's cache is a
+ * user's file; what was changed is removed, and fetched anew. */
+static int is_stored(const struct pv_store *store, const struct pv_release_entry *e, bool *ret, struct pv_error *err)
+{
+	*ret = false;
+	return pv_store_has(store, e->sha256, e->size) ? pv_store_check(store, e->sha256, ret, err) : 0;
+}
+
 /* What is still missing, as jobs. */
 static int list_jobs(struct pv_pkgindex_want *wants, size_t n, struct pv_store *store, struct jobs *ret,
 		     struct pv_error *err)
@@ -250,6 +258,7 @@ static int list_jobs(struct pv_pkgindex_want *wants, size_t n, struct pv_store *
 	for (size_t i = 0; i < n; i++) {
 		struct job *j = &ret->v[ret->n++];
 		struct pv_pkgindex_want *w = &wants[i];
+		bool stored, packed_stored;
 
 		j->want = w;
 		j->name = pv_fmt("%s/binary-%s/Packages", w->component, w->arch);
@@ -257,7 +266,10 @@ static int list_jobs(struct pv_pkgindex_want *wants, size_t n, struct pv_store *
 			return -1;
 		free(w->path);
 		w->path = pv_store_path(store, j->plain->sha256);
-		if (j->plain->size == 0 || pv_store_has(store, j->plain->sha256, j->plain->size)) {
+		if (is_stored(store, j->plain, &stored, err) < 0 ||
+		    (!stored && is_stored(store, j->packed, &packed_stored, err) < 0))
+			return -1;
+		if (j->plain->size == 0 || stored) {
 			free_job(j);
 			ret->n--;
 		}

@@ -117,7 +117,8 @@ int pv_release_date(const char *text, int64_t *ret)
 	if (year < 0 || !skip(&p, " "))
 		return -1;
 	tm.tm_year = year - 1900;
-	tm.tm_hour = digits(&p, 2, 0, 23);
+	/* " 0:45:27", as Ubuntu's pockets have it */
+	tm.tm_hour = skip(&p, " ") ? digits(&p, 1, 0, 9) : digits(&p, 2, 0, 23);
 	if (tm.tm_hour < 0 || !skip(&p, ":"))
 		return -1;
 	tm.tm_min = digits(&p, 2, 0, 59);

@@ -54,7 +54,7 @@ int pv_release_check(const struct pv_release *r, const struct pv_release_expect 
 /* NULL when it is not listed. */
 const struct pv_release_entry *pv_release_find(const struct pv_release *r, const char *path);
 
-/* "Sat, 11 Jul 2026 10:16:37 UTC" (also GMT, +0000); whatever the locale. 0 or -1. */
+/* "Sat, 11 Jul 2026 10:16:37 UTC" (also GMT, +0000, and " 9:03:47"); whatever the locale. 0 or -1. */
 int pv_release_date(const char *text, int64_t *ret) PV_MUST_CHECK;
 
 #endif

@@ -148,7 +148,8 @@ int pv_apt_simulate(const char *dir, const struct pv_strv *names, struct pv_apt_
 	pv_autoproc res = PV_PROC_RESULT_INIT;
 	const char *path = getenv("PATH");
 
-	pv_strv_add_all(&argv, (const char *const[]){ "apt-get", "--simulate", "-q", "--yes", "dist-upgrade", "--",
+	pv_strv_add_all(&argv, (const char *const[]){ "apt-get", "--simulate", "-q", "--yes", "-o",
+						      "APT::Get::Show-User-Simulation-Note=false", "dist-upgrade", "--",
 						      NULL });
 	if (names->n > 0)
 		pv_strv_add_all(&argv, (const char *const *)names->v);

@@ -106,13 +106,20 @@ int pv_run_call(struct pv_run *run, const struct pv_target_call *call, struct pv
 {
 	pv_autostrv env = PV_STRV_INIT;
 	struct target_output output = { run, call };
-	size_t nbinds = call->nbinds + 2;
+	pv_autofree char *held = pv_path_join(run->run_dir, "held"), *out = pv_path_join(run->run_dir, "out");
+	/* Target code writes into these two alone: in run_dir it could plant links where pvimg itself writes later. */
+	const struct pv_sandbox_bind own[] = {
+		{ .source = run->run_dir, .target = "/run/pvimg" },
+		{ .source = run->archive_dir, .target = "/run/pvimg/archive" },
+		{ .source = held, .target = "/run/pvimg/held", .writable = true },
+		{ .source = out, .target = "/run/pvimg/out", .writable = true },
+	};
+	size_t nbinds = call->nbinds + PV_COUNT(own);
 	pv_autofree struct pv_sandbox_bind *binds = pv_xcalloc(nbinds, sizeof(*binds));
 
-	binds[0] = (struct pv_sandbox_bind){ .source = run->run_dir, .target = "/run/pvimg", .writable = true };
-	binds[1] = (struct pv_sandbox_bind){ .source = run->archive_dir, .target = "/run/pvimg/archive" };
+	memcpy(binds, own, sizeof(own));
 	for (size_t i = 0; i < call->nbinds; i++)
-		binds[2 + i] = call->binds[i];
+		binds[PV_COUNT(own) + i] = call->binds[i];
 	target_env(run, call->env, &env);
 	const struct pv_sandbox box = { .root = run->root, .binds = binds, .nbinds = nbinds };
 	const struct pv_proc proc = {
@@ -120,7 +127,11 @@ int pv_run_call(struct pv_run *run, const struct pv_target_call *call, struct pv
 		.input_len = call->input ? strlen(call->input) : 0, .on_stdout = take_line,
 		.on_stderr = take_line, .ctx = &output,
 	};
-	return pv_run_sandbox(run, &box, &proc, call->argv[0], err);
+	/* "sh" says nothing: a script goes by its own name. */
+	const char *name = call->argv[0];
+	if (pv_streq(name, "/bin/sh") && call->argv[1] && call->argv[1][0] == '/')
+		name = strrchr(call->argv[1], '/') + 1;
+	return pv_run_sandbox(run, &box, &proc, name, err);
 }
 
 int pv_run_in_target(struct pv_run *run, const char *const *argv, const char *const *env, const char *input,

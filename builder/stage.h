@@ -27,7 +27,8 @@ struct pv_run {
 	char *root;			/* the target's tree */
 	char *archive_dir;		/* the planned archive (planned.h), and keyring.gpg to check it */
 	struct pv_repack *repack;	/* of what apt installs: at work from stage fetch to install; the caller frees */
-	char *run_dir;			/* seen inside as /run/pvimg: bin/ stubs, apt/, held/, out/ */
+	char *run_dir;			/* seen inside as /run/pvimg: bin/ stubs, apt/, scripts; held/ and out/, which alone are
+					 * writable there: what lies in them is hostile */
 	char *result;			/* hidden folder beside the final one; renamed when all is done */
 };
 

@@ -15,10 +15,10 @@ struct progress {
 	size_t done;
 };
 
-/* debootstrap names each package when it is extracted, unpacked or configured; what it names grows with the work. */
+/* debootstrap names each package when it is taken, unpacked and configured; what it names grows with the work. */
 static void take_line(void *ctx, const char *line, size_t len)
 {
-	static const char *const steps[] = { "Selecting previously ", "Unpacking ", "Setting up " };
+	static const char *const steps[] = { "I: Retrieving ", "I: Unpacking ", "I: Configuring " };
 	struct progress *progress = ctx;
 
 	pv_log_child(progress->run->log, line, len);

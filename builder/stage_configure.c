@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stage configure: overlays, what was held back, boot files, and the clean-up, in the target's tree. */
-#include <errno.h>
-#include <sys/stat.h>
-
 #include "bootcfg.h"
 #include "fsutil.h"
 #include "intree.h"
@@ -52,15 +49,12 @@ static int lay_overlays(const struct pv_run *run, struct pv_error *err)
 
 static int bring_scripts(const struct pv_run *run, struct pv_error *err)
 {
-	static const char *const folders[] = { "target", "stubs", "out" };
+	static const char *const folders[] = { "target", "stubs" };
 
 	for (size_t i = 0; i < PV_COUNT(folders); i++) {
 		pv_autofree char *dir = pv_path_join(run->run_dir, folders[i]);
 		if (pv_mkdirs(dir, 0755, err) < 0)
 			return -1;
-		/* The target's root is another user than the one who made the folder. */
-		if (chmod(dir, pv_streq(folders[i], "out") ? 01777 : 0755) < 0)
-			return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", dir);
 	}
 	for (size_t i = 0; scripts[i]; i++) {
 		pv_autofree char *from = pv_path_join(run->paths->scripts_dir, scripts[i]);
@@ -93,7 +87,7 @@ static int run_script(struct pv_run *run, const char *name, const struct pv_strv
 	};
 
 	if (pv_run_call(run, &call, err) < 0)
-		return pv_error_wrap(err, "scripts/target/%s", name);
+		return pv_error_wrap(err, "scripts/target");
 	return 0;
 }
 

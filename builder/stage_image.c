@@ -11,6 +11,7 @@
 #include "ext4.h"
 #include "fsutil.h"
 #include "grub.h"
+#include "intree.h"
 #include "manifest.h"
 #include "stage.h"
 #include "tree.h"
@@ -87,13 +88,12 @@ static int write_esp(struct pv_run *run, const char *image, struct pv_error *err
 
 static int embed_grub(struct pv_run *run, const char *image, struct pv_error *err)
 {
-	pv_autofree char *boot_path = pv_path_join(run->run_dir, "out/boot.img");
-	pv_autofree char *core_path = pv_path_join(run->run_dir, "out/core.img");
 	pv_autofree char *boot = NULL, *core = NULL;
 	size_t boot_len, core_len;
 
-	if (pv_read_file(boot_path, PV_GRUB_BOOT_LEN, &boot, &boot_len, err) < 0 ||
-	    pv_read_file(core_path, PV_GRUB_CORE_MAX, &core, &core_len, err) < 0)
+	/* Target code wrote them: no link in out/ leads to a file of the host. */
+	if (pv_intree_read(run->run_dir, "out/boot.img", PV_GRUB_BOOT_LEN, &boot, &boot_len, err) < 0 ||
+	    pv_intree_read(run->run_dir, "out/core.img", PV_GRUB_CORE_MAX, &core, &core_len, err) < 0)
 		return -1;
 	pv_autoclose int fd = open(image, O_RDWR | O_CLOEXEC);
 	if (fd < 0)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stage install: one apt transaction inside the tree, from the planned archive; no daemon starts, nothing is asked. */
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "aptree.h"
 #include "bootcfg.h"
 #include "fsutil.h"
+#include "intree.h"
 #include "manifest.h"
 #include "planned.h"
 #include "stage.h"
@@ -37,15 +36,11 @@ static int make_stubs(const struct pv_run *run, struct pv_error *err)
 {
 	pv_autofree char *source = pv_path_join(run->paths->scripts_dir, "stubs/held");
 	pv_autofree char *bin = pv_path_join(run->run_dir, "bin");
-	pv_autofree char *notes = pv_path_join(run->run_dir, "held");
 	pv_autofree char *text = NULL;
 	size_t len;
 
-	if (pv_read_file(source, 65536, &text, &len, err) < 0 || pv_mkdirs(bin, 0755, err) < 0 ||
-	    pv_mkdirs(notes, 0777, err) < 0)
+	if (pv_read_file(source, 65536, &text, &len, err) < 0 || pv_mkdirs(bin, 0755, err) < 0)
 		return -1;
-	if (chmod(notes, 01777) < 0)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", notes);
 	for (size_t i = 0; held[i]; i++) {
 		pv_autofree char *stub = pv_path_join(bin, held[i]);
 		if (pv_write_file(stub, text, len, 0755, err) < 0)
@@ -124,11 +119,9 @@ static int run_apt(struct pv_run *run, struct pv_error *err)
 
 int pv_stage_install(struct pv_run *run, struct pv_error *err)
 {
-	pv_autofree char *policy = pv_path_join(run->root, "usr/sbin/policy-rc.d");
-
 	if (make_stubs(run, err) < 0 || prepare_apt(run, err) < 0)
 		return -1;
-	if (pv_write_file(policy, policy_rc_d, strlen(policy_rc_d), 0755, err) < 0)
+	if (pv_intree_write(run->root, "usr/sbin/policy-rc.d", policy_rc_d, strlen(policy_rc_d), 0755, err) < 0)
 		return -1;
 	if (preseed(run, err) < 0 || run_apt(run, err) < 0)
 		return -1;

@@ -270,15 +270,38 @@ static void sort_graph(struct graph *g)
 		qsort(g->providers, g->nproviders, sizeof(*g->providers), by_provided);
 }
 
+static uint64_t hash_text(const char *name)
+{
+	return hash_name(name, strlen(name));
+}
+
+/* The tree is merged from the start, so usrmerge has nothing to do and only draws perl in, as long as something else
+ * fulfills the dependency on it. A suite that has it as required (jammy) gets it. */
+static bool leaves_out_usrmerge(const struct pass *pass)
+{
+	const struct graph *g = &pass->graph;
+	uint64_t usrmerge = hash_text("usrmerge"), merged = hash_text("usr-is-merged");
+
+	if (find_node(g, usrmerge) == g->nnodes)
+		return false;
+	for (size_t i = 0; i < pass->roots.n; i++)
+		if (pass->roots.v[i] == usrmerge)
+			return false;
+	if (find_node(g, merged) < g->nnodes)
+		return true;
+	for (size_t p = find_provider(g, merged); p < g->nproviders && g->providers[p].name == merged; p++)
+		if (g->providers[p].package != usrmerge)
+			return true;
+	return false;
+}
+
 static void close_base(struct pass *pass)
 {
 	struct graph *g = &pass->graph;
 	struct hashes list = { 0 };
-	size_t excluded = find_node(g, hash_name("usrmerge", strlen("usrmerge")));
 
-	/* Both scripts of debootstrap leave it out: the tree is merged from the start. */
-	if (excluded < g->nnodes)
-		g->nodes[excluded].taken = true;
+	if (leaves_out_usrmerge(pass))
+		g->nodes[find_node(g, hash_text("usrmerge"))].taken = true;
 	for (size_t i = 0; i < pass->roots.n; i++)
 		take(g, &list, pass->roots.v[i], true);
 	close_over(g, &list, true);

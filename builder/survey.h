@@ -26,7 +26,8 @@ void pv_survey_done(struct pv_survey *s);
 
 /* wanted: sorted. The base follows debootstrap's rule (minbase): what has Priority: required in the first index's suite,
  * apt, base_names, and the first alternative of each Depends and Pre-Depends of these, if there is a real package of
- * that name; versions and virtual names do not count; usrmerge is never taken. */
+ * that name; versions and virtual names do not count; usrmerge is taken only where it is required, or
+ * where nothing else is usr-is-merged. */
 int pv_survey(const struct pv_aptree_index *indexes, size_t nindexes, const struct pv_strv *wanted,
 	      const char *const *base_names, struct pv_survey *ret, struct pv_error *err) PV_MUST_CHECK;
 

@@ -19,6 +19,7 @@ bt_say "ubuntu-2g built from the stand-in as $BT_USER in $(($(date +%s) - start)
 bt_result_complete "$made" ubuntu-2g
 bt_check_image "$made/ubuntu-2g.raw"
 bt_is "the manifest says that the archive is a stand-in" "$(bt_stand_in "$made/manifest.json")" stand-in
+bt_is "the report says so too" "$(bt_stand_in "$made/report.json")" stand-in
 bt_is "the newest version of all pockets is installed" \
 	"$(bt_json "$made/manifest.json" "sum(p['version'].endswith(('+security1', '+updates1')) for p in d['packages'])")" 2
 bt_is "pvimg used less than 64 MiB" "$(bt_memory_ok "$made/report.json")" yes

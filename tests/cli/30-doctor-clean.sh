@@ -15,7 +15,7 @@ mkdir -p "$cache" "$out"
 rc=0
 "$PVIMG" doctor --cache "$cache" >"$TMP/doctor" 2>"$TMP/doctor.err" || rc=$?
 case $rc in 0 | 4) ;; *) die "doctor: exit code $rc" ;; esac
-for name in kernel newuidmap debootstrap gpgv 'subordinate ids' sandbox memory 'cache space' kvm xen; do
+for name in kernel newuidmap debootstrap gpgv apt-get mke2fs mkfs.vfat mcopy 'subordinate ids' sandbox memory 'cache space' kvm xen; do
 	grep -Eq "^(ok|note|missing) +$name " "$TMP/doctor" || die "doctor: no line for $name"
 done
 if grep -q '^missing' "$TMP/doctor"; then
@@ -23,6 +23,9 @@ if grep -q '^missing' "$TMP/doctor"; then
 else
 	[ $rc -eq 0 ] || die "doctor: nothing is missing, exit code $rc"
 fi
+
+"$PVIMG" doctor --cache "$cache" --out "$out" >"$TMP/doctor" 2>/dev/null || :
+grep -Fq " free in $out" "$TMP/doctor" || die "doctor --out: another folder was looked at"
 
 # without programs: the fix is named
 rc=0

@@ -171,6 +171,31 @@ static void test_opens(void **state)
 	accepts(*state, (struct fx_suite){ .valid_until = (int64_t)time(NULL) + 3600 });
 }
 
+/* Indexes in the cache that somebody changed, packed or not, size and all kept: they are not believed but fetched anew. */
+static void test_changed_store(void **state)
+{
+	pv_autostrv components = PV_STRV_INIT;
+	struct env e;
+
+	if (!*state)
+		skip();
+	pv_strv_add(&components, "main");
+	open_env(&e, *state, "good.gpg");
+	make_mirror(*state, &(struct fx_suite){ .packages = packages });
+	for (int round = 0; round < 3; round++) {
+		pv_autoarchive *a = opened(&e, &components);
+		pv_autofree char *text = NULL;
+
+		assert_int_equal(pv_read_file(a->indexes[0].packages_path, 65536, &text, NULL, NULL), 0);
+		assert_string_equal(text, packages);
+		fx_sh(*state, "for f in cache/store/sha256/*/*; do chmod u+w $f; tr '0-9\\000' '1-90\\001' < $f > x; "
+		      "cat x > $f; done");
+		if (round == 1)		/* the packed one alone */
+			assert_int_equal(unlink(a->indexes[0].packages_path), 0);
+	}
+	close_env(&e);
+}
+
 static void test_security_may_be_none(void **state)
 {
 	pv_autostrv components = PV_STRV_INIT;
@@ -437,6 +462,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_opens),
+		cmocka_unit_test(test_changed_store),
 		cmocka_unit_test(test_security_may_be_none),
 		cmocka_unit_test(test_stand_in),
 		cmocka_unit_test(test_refuses_identity),

@@ -122,6 +122,11 @@ static void test_unsigned(void **state)
 	assert_string_equal(contents(&esp, "EFI/debian/grubx64.efi"), "made");
 	assert_string_equal(contents(&esp, "EFI/debian/shimx64.efi"), "(none)");
 	pv_bootcfg_esp_done(&esp);
+	/* Target code wrote it: a link there does not bring a file of the host into the image. */
+	pv_autofree char *made = pv_path_join(w->root, "out/grubx64.efi");
+	assert_int_equal(unlink(made), 0);
+	assert_int_equal(symlink("/etc/passwd", made), 0);
+	assert_int_equal(pv_bootcfg_esp_files(&w->plan, w->root, w->root, &esp, &err), -1);
 }
 
 static void test_hostile_tree(void **state)

@@ -80,7 +80,7 @@ static void need_dpkg(void)
 
 static void test_same_content(void **state)
 {
-	static const char *const kinds[] = { "xz", "gzip", "none" };
+	static const char *const kinds[] = { "xz", "gzip", "zstd", "none" };
 
 	need_dpkg();
 	for (size_t i = 0; i < PV_COUNT(kinds); i++) {
@@ -143,6 +143,40 @@ static void test_damaged(void **state)
 	assert_int_equal(pv_write_file(bad, data, len, 0644, &err), 0);
 	expect_refused(bad, plain, MAX);
 	expect_refused("/etc/passwd", plain, MAX);
+}
+
+/* What a member's name does not say is not undone, and no program of the host is run for it: libarchive would start lrzip
+ * where it sees lrzip's magic. */
+static void test_compression_by_name_only(void **state)
+{
+	const char *const ask[] = {
+		"sh", "-c", "dpkg-deb -Zgzip --root-owner-group -b t t.deb >/dev/null && mkdir -p x bin && cd x && ar x ../t.deb && "
+		"gzip -dc data.tar.gz | gzip -nc | gzip -nc > nested && mv nested data.tar.gz && "
+		"ar qcS ../nested.deb debian-binary control.tar.gz data.tar.gz && printf 'LRZI\\0\\06\\0\\0' > data.tar && "
+		"head -c 4096 /dev/zero >> data.tar && ar qcS ../lrzip.deb debian-binary control.tar.gz data.tar && "
+		"printf '#!/bin/sh\\n: > \"%s\"\\ncat\\n' \"$1/ran\" > ../bin/lrzip && chmod +x ../bin/lrzip",
+		"sh", *state, NULL,
+	};
+	const char *const look[] = { "sh", "-c", "ar p plain.deb data.tar | head -c 2 | od -An -tx1", NULL };
+	pv_autofree char *nested = pv_path_join(*state, "nested.deb"), *lrzip = pv_path_join(*state, "lrzip.deb");
+	pv_autofree char *plain = pv_path_join(*state, "plain.deb"), *magic = NULL, *ran = pv_path_join(*state, "ran");
+	pv_autofree char *deb = NULL, *path = pv_fmt("%s/bin:%s", (const char *)*state, getenv("PATH"));
+	pv_autofree char *old_path = pv_xstrdup(getenv("PATH"));
+	pv_autoerror err = PV_ERROR_INIT;
+	char hex[PV_SHA256_HEX];
+	uint64_t size;
+
+	need_dpkg();
+	deb = make_deb(*state, "gzip");
+	run(*state, ask, NULL);
+	assert_int_equal(pv_debplain_write(nested, plain, MAX, hex, &size, &err), 0);
+	run(*state, look, &magic);
+	assert_string_equal(magic, " 1f 8b\n");
+	assert_int_equal(unlink(plain), 0);
+	assert_int_equal(setenv("PATH", path, 1), 0);
+	assert_int_equal(pv_debplain_write(lrzip, plain, MAX, hex, &size, &err), 0);
+	assert_int_equal(setenv("PATH", old_path, 1), 0);
+	assert_false(pv_exists(ran));
 }
 
 static struct pv_repack_job *jobs_of(const char *dir, const char *deb, size_t n)
@@ -217,6 +251,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_same_content),
 		TEST(test_damaged),
+		TEST(test_compression_by_name_only),
 		TEST(test_threads),
 		TEST(test_changed_source),
 		TEST(test_first_failure_is_the_error),

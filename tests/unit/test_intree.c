@@ -98,6 +98,41 @@ static void test_read_never_leaves(void **state)
 	}
 }
 
+static char *content(const char *path)
+{
+	pv_autofree char *full = pv_path_join(root, path);
+	pv_autoerror err = PV_ERROR_INIT;
+	char *data = NULL;
+
+	assert_int_equal(pv_read_file(full, 64, &data, NULL, &err), 0);
+	return data;
+}
+
+/* A package that makes a folder or the file itself a link does not make us write to the host. */
+static void test_write_never_leaves(void **state)
+{
+	pv_autofree char *outside = pv_fmt("%s.outside", root), *victim = pv_path_join(outside, "policy");
+	pv_autofree char *kept = NULL, *inside = NULL, *replaced = NULL;
+	pv_autoerror err = PV_ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(mkdir(outside, 0755), 0);
+	assert_int_equal(pv_write_file(victim, "host", 4, 0644, &err), 0);
+	put_link("usr/sbin", outside);
+	assert_int_equal(pv_intree_write(root, "usr/sbin/policy", "ours", 4, 0755, &err), -1);
+	put_link("etc/policy", victim);
+	assert_int_equal(pv_intree_write(root, "etc/policy", "ours", 4, 0755, &err), 0);
+	replaced = content("etc/policy");
+	assert_string_equal(replaced, "ours");
+	put_link("usr/bin", "../etc");
+	assert_int_equal(pv_intree_write(root, "usr/bin/new", "new", 3, 0755, &err), 0);
+	inside = content("etc/new");
+	assert_string_equal(inside, "new");
+	assert_int_equal(pv_read_file(victim, 64, &kept, NULL, &err), 0);
+	assert_string_equal(kept, "host");
+	assert_int_equal(pv_rmtree(outside, &err), 0);
+}
+
 static void test_empty(void **state)
 {
 	pv_autoerror err = PV_ERROR_INIT;
@@ -124,7 +159,8 @@ static void test_empty(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_read_follows_inside), TEST(test_read_never_leaves), TEST(test_empty),
+		TEST(test_read_follows_inside), TEST(test_read_never_leaves), TEST(test_write_never_leaves),
+		TEST(test_empty),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

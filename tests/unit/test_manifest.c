@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -82,6 +83,25 @@ static void test_installed_set(void **state)
 		      STANZA("gamma", "install ok installed", "1"), "gamma 1 is installed and not planned");
 }
 
+/* A package that makes the status a link does not have the host's read, nor hold us up with a fifo. */
+static void test_status_of_the_host(void **state)
+{
+	const char *root = *state;
+	pv_autoerror err = PV_ERROR_INIT;
+	pv_autofree char *outside = pv_fmt("%s.outside", root), *status = pv_path_join(root, "var/lib/dpkg/status");
+	static const char good[] = STANZA("alpha", "install ok installed", "1.0")
+				   STANZA("beta", "install ok installed", "2:3-4");
+
+	put(root, "var/lib/dpkg/status", good);
+	assert_int_equal(unlink(status), 0);
+	assert_int_equal(pv_write_file(outside, good, strlen(good), 0644, &err), 0);
+	assert_int_equal(symlink(outside, status), 0);
+	assert_int_equal(pv_manifest_check_installed(&plan, root, &err), -1);
+	assert_int_equal(unlink(outside) | unlink(status), 0);
+	assert_int_equal(mkfifo(status, 0600), 0);
+	assert_int_equal(pv_manifest_check_installed(&plan, root, &err), -1);
+}
+
 static void test_licenses(void **state)
 {
 	const char *root = *state;
@@ -108,6 +128,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_installed_set, make_root, remove_root),
+		cmocka_unit_test_setup_teardown(test_status_of_the_host, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(test_licenses, make_root, remove_root),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,7 @@ static void test_dates(void **state)
 		"Sat, 11 Jul 2026 10:16:37 UTC ", "Sat, 32 Jul 2026 10:16:37 UTC", "Sat, 11 Foo 2026 10:16:37 UTC",
 		"Sat, 11 Jul 2026 24:16:37 UTC", "Sat, 11 Jul 26 10:16:37 UTC", "11 Jul 2026 10:16:37 UTC",
 		"Sat, 11 Jul 2026 1:16:37 UTC", "Sat, -1 Jul 2026 10:16:37 UTC",
+		"Sat, 11 Jul 2026  10:16:37 UTC", "Sat, 11 Jul 2026   1:16:37 UTC",
 	};
 	int64_t t = 0;
 
@@ -114,6 +115,8 @@ static void test_dates(void **state)
 	assert_int_equal(pv_release_date("Tue,  7 Jul 2026 01:02:03 +0000", &t), 0);
 	assert_int_equal(t, 1783386123);
 	assert_int_equal(pv_release_date("Tue, 7 Jul 2026 01:02:03 UTC", &t), 0);
+	assert_int_equal(pv_release_date("Tue, 07 Jul 2026  1:02:03 UTC", &t), 0);
+	assert_int_equal(t, 1783386123);
 	for (size_t i = 0; i < PV_COUNT(bad); i++)
 		if (pv_release_date(bad[i], &t) == 0)
 			fail_msg("taken as a date: %s", bad[i]);
