@@ -116,7 +116,10 @@ static int appear(const struct build *b, struct pv_error *err)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", b->final);
 	if (renameat2(AT_FDCWD, b->hidden, AT_FDCWD, b->final, RENAME_EXCHANGE) < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", b->final);
-	return pv_rmtree(b->hidden, err);
+	pv_autoerror left = PV_ERROR_INIT;
+	if (pv_rmtree(b->hidden, &left) < 0)	/* the next build or clean takes it */
+		pv_log_warn(b->ctx->log, "%s", left.text);
+	return 0;
 }
 
 /* Of a failed build only its log and report stay, out of the way. */

@@ -9,6 +9,7 @@
 #include "cmd.h"
 #include "fsutil.h"
 #include "ns.h"
+#include "recipe_keys.h"
 #include "workdir.h"
 
 #define LOCK_SUFFIX ".lock"
@@ -63,6 +64,15 @@ static int clean_unfinished(const char *out, const char *lock_name, struct clean
 	return 0;
 }
 
+/* ".NAME.lock" of a recipe's name: a folder that --out names may hold other programs' files. */
+static bool is_our_lock(const char *entry)
+{
+	if (entry[0] != '.' || !pv_ends(entry, LOCK_SUFFIX) || strlen(entry) <= 1 + strlen(LOCK_SUFFIX))
+		return false;
+	pv_autofree char *name = pv_xstrndup(entry + 1, strlen(entry) - 1 - strlen(LOCK_SUFFIX));
+	return pv_recipe_name_ok(name);
+}
+
 static int clean_out(const char *out, struct cleaned *c, struct pv_error *err)
 {
 	pv_autofree char *failed = pv_path_join(out, ".failed");
@@ -71,8 +81,7 @@ static int clean_out(const char *out, struct cleaned *c, struct pv_error *err)
 	if (list(out, &entries, err) < 0 || list(failed, &failures, err) < 0)
 		return -1;
 	for (size_t i = 0; i < entries.n; i++)
-		if (entries.v[i][0] == '.' && pv_ends(entries.v[i], LOCK_SUFFIX) &&
-		    clean_unfinished(out, entries.v[i], c, err) < 0)
+		if (is_our_lock(entries.v[i]) && clean_unfinished(out, entries.v[i], c, err) < 0)
 			return -1;
 	c->failed = failures.n;
 	return pv_rmtree(failed, err);

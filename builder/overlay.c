@@ -29,6 +29,9 @@ static void writer_done(struct writer *w)
 }
 
 /* The id of `name` in text of passwd(5)'s or group(5)'s form: the third field. */
+/* Ids from here on are not the image's in the builder namespace (ns.h, PV_NS_IDS). */
+#define ID_MAX 65535
+
 static int find_id(const char *text, const char *name, uint64_t *ret)
 {
 	size_t len = strlen(name);
@@ -41,7 +44,7 @@ static int find_id(const char *text, const char *name, uint64_t *ret)
 		if (*id != ':')
 			return -1;
 		pv_autofree char *digits = pv_xstrndup(id + 1, strcspn(id + 1, ":\n"));
-		return pv_parse_u64(digits, 0, UINT32_MAX - 1, ret);
+		return pv_parse_u64(digits, 0, ID_MAX, ret);
 	}
 	return -1;
 }
@@ -52,7 +55,7 @@ static int resolve_id(const char *root, const char *file, char **cache, const ch
 	size_t len;
 
 	*ret = 0;
-	if (!name || pv_streq(name, "root") || pv_parse_u64(name, 0, UINT32_MAX - 1, ret) == 0)
+	if (!name || pv_streq(name, "root") || pv_parse_u64(name, 0, ID_MAX, ret) == 0)
 		return 0;
 	if (!*cache && pv_intree_read(root, file, PASSWD_MAX, cache, &len, err) < 0)
 		return -1;

@@ -56,12 +56,12 @@ static void take_line(void *ctx, const char *line, size_t len)
 static void target_env(const struct pv_run *run, const char *const *more, struct pv_strv *ret)
 {
 	static const char *const fixed[] = {
-		"PATH=" PV_TARGET_PATH,
 		"HOME=/root", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TZ=UTC", "TERM=dumb", "SHELL=/bin/sh",
 		"DEBIAN_FRONTEND=noninteractive", "DEBCONF_NONINTERACTIVE_SEEN=true", NULL,
 	};
 
 	pv_strv_add_all(ret, fixed);
+	pv_strv_addf(ret, "PATH=%s", PV_TARGET_PATH);
 	pv_strv_addf(ret, "SOURCE_DATE_EPOCH=%lld", (long long)run->plan->epoch);
 	if (more)
 		pv_strv_add_all(ret, more);

@@ -232,7 +232,8 @@ static void take(struct graph *g, struct hashes *list, uint64_t name, bool relea
 	list->v[list->n++] = name;
 }
 
-/* Takes what can be reached from what the list holds: by debootstrap's rule in the release suite, or by any way. */
+/* Takes what can be reached from what the list holds: by debootstrap's rule, or by any way. An update's dependencies count
+ * as the release's do: the base is installed as updated (noble's libpam-modules needs libdb5.3t64 since an update). */
 static void close_over(struct graph *g, struct hashes *list, bool debootstrap)
 {
 	for (size_t i = 0; i < list->n; i++) {
@@ -244,9 +245,9 @@ static void close_over(struct graph *g, struct hashes *list, bool debootstrap)
 			for (uint32_t d = 0; d < node->n; d++) {
 				uint64_t dep = g->deps[node->first + d];
 
-				if (debootstrap && (!node->release_suite || !(dep & FIRST)))
+				if (debootstrap && !(dep & FIRST))
 					continue;
-				take(g, list, NAME(dep), debootstrap);
+				take(g, list, NAME(dep), false);
 				for (size_t p = find_provider(g, NAME(dep)); !debootstrap && p < g->nproviders &&
 				     g->providers[p].name == NAME(dep); p++)
 					take(g, list, g->providers[p].package, false);

@@ -70,3 +70,11 @@ exec 9>&-
 "$PVIMG" clean --all --cache "$cache" --out "$out" >/dev/null
 [ ! -e "$cache/store" ] || die "clean --all: the store stays"
 [ -e "$out/done/done.raw" ] || die "clean --all: took a finished image"
+
+# A folder that holds other programs' files: only locks of our own form are touched.
+mkdir "$TMP/mixed" "$TMP/mixed/.new"
+: >"$TMP/mixed/.lock"
+: >"$TMP/mixed/.Odd Name.lock"
+"$PVIMG" clean --cache "$cache" --out "$TMP/mixed" >/dev/null
+[ -e "$TMP/mixed/.lock" ] && [ -d "$TMP/mixed/.new" ] && [ -e "$TMP/mixed/.Odd Name.lock" ] ||
+	die "clean: took what is not ours"

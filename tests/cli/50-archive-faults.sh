@@ -23,6 +23,13 @@ mi_refused "503" 6 '503' mini "$@" --mirror "$(mi_url down/mini)"
 mi_refused "slow" 6 'slow|KiB/s|bytes/s|nothing|stall' mini "$@" --mirror "$(mi_url slow/mini)"
 mi_refused "other bytes on the way" 6 'signature|signed' mini "$@" --mirror "$(mi_url wrong/mini)"
 
+# Nobody names a mirror and none can be reached (no name is even looked up: the proxy refuses): both ways out.
+usual=$MI_ENV
+MI_ENV="$usual http_proxy=http://127.0.0.1:1 https_proxy=http://127.0.0.1:1"
+mi_refused "no archive of the distribution" 4 '--mirror URL.*make image RECIPE=debian-2g$' mini --keyring "$MI_KEY"
+bt_is "and says so in one line" "$(grep -c '^pvimg: ' "$TMP/err")" 1
+MI_ENV=$usual
+
 mi_copy unsigned
 for d in "$MI_WWW"/unsigned/dists/*; do
 	cp --remove-destination "$d/Release" "$d/InRelease"
@@ -55,6 +62,12 @@ mi_refused "index is not the signed one" 6 'Packages|digest|sha256' mini "$@" --
 mi_recipe otherbytes test-other-bytes
 mi_refused ".deb with another digest" 6 'test-other-bytes' otherbytes "$@" --mirror "$(mi_url ok/mini)"
 mi_refused ".deb with another digest, file:" 6 'test-other-bytes' otherbytes "$@" --mirror "file://$BT_ARCHIVE/mini"
+mi_copy gone
+rm "$MI_WWW/gone/pool"
+cp -R "$BT_ARCHIVE/mini/pool" "$MI_WWW/gone/"
+find "$MI_WWW/gone/pool" -name 'test-fails_*' -delete
+mi_recipe gone test-fails
+mi_refused ".deb is not there" 6 'test-fails.*(404|not found)|404.*test-fails' gone "$@" --mirror "$(mi_url ok/gone)"
 mi_recipe short test-short
 mi_refused ".deb cut short" 6 'test-short' short "$@" --mirror "$(mi_url ok/mini)"
 mi_store_whole
