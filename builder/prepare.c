@@ -54,7 +54,7 @@ static int find_security(const struct pv_recipe *recipe, const struct pv_suite *
 			    suite->security, shown);
 }
 
-static int no_archive(const struct pv_suite *suite, struct pv_error *err)
+static int no_archive(const struct pv_suite *suite, const char *cause, struct pv_error *err)
 {
 	static const char *const others[][2] = { { "ubuntu", "debian" }, { "debian", "ubuntu" } };
 	const char *other = "debian";
@@ -63,9 +63,9 @@ static int no_archive(const struct pv_suite *suite, struct pv_error *err)
 		if (pv_streq(others[i][0], suite->distribution))
 			other = others[i][1];
 	return pv_error_set(err, PV_ERR_HOST,
-			    "%s %s: no archive of it can be reached from here: give --mirror URL, or make the other "
+			    "%s %s: no archive of it can be reached from here (%s): give --mirror URL, or make the other "
 			    "distribution's image: make image RECIPE=%s-2g", suite->distribution, suite->codename,
-			    other);
+			    cause, other);
 }
 
 /* True when the mirror does not even hand out its InRelease. */
@@ -94,8 +94,9 @@ static int open_archive(const struct pv_prepare_request *req, struct pv_prepared
 	if (pv_archive_open(&want, req->store, req->fetch, req->progress, req->ctx, &ret->archive, err) == 0)
 		return 0;
 	if (err->kind == PV_ERR_ARCHIVE && !req->recipe->mirror && unreachable(req, suite, ret->mirror)) {
+		pv_autofree char *cause = pv_steal(&err->text);
 		pv_error_clear(err);
-		return no_archive(suite, err);
+		return no_archive(suite, cause, err);
 	}
 	return -1;
 }
@@ -153,7 +154,7 @@ static int prepare(const struct pv_prepare_request *req, struct pv_prepared *ret
 	if (find_mirror(req->recipe, suite, ret->plan.arch, ret, &host_security, err) < 0)
 		return -1;
 	if (!ret->mirror)
-		return no_archive(suite, err);
+		return no_archive(suite, "no mirror is known", err);
 	if (find_security(req->recipe, suite, host_security, ret, err) < 0 || open_archive(req, ret, err) < 0)
 		return -1;
 	list_indexes(ret);

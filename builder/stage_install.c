@@ -100,21 +100,42 @@ static int preseed(struct pv_run *run, struct pv_error *err)
 	return pv_run_in_target(run, argv, NULL, answers, err);
 }
 
-static int run_apt(struct pv_run *run, struct pv_error *err)
+static int run_apt(struct pv_run *run, const struct pv_strv *argv, pv_proc_line_fn *on_line, void *ctx,
+		   struct pv_error *err)
 {
 	static const char *const env[] = { "APT_CONFIG=/run/pvimg/apt/apt.conf", NULL };
+	const struct pv_target_call call = {
+		.argv = (const char *const *)argv->v, .env = env, .on_line = on_line, .ctx = ctx,
+	};
+	return pv_run_call(run, &call, err);
+}
+
+/* Every planned package by name: the plan was resolved by the host's apt, and the target's may solve otherwise. */
+static int install(struct pv_run *run, struct pv_error *err)
+{
 	pv_autostrv argv = PV_STRV_INIT;
 	struct progress progress = { run, 0 };
 
 	pv_strv_add(&argv, "apt-get");
 	pv_strv_add(&argv, "dist-upgrade");
 	pv_strv_add(&argv, "--yes");
-	for (size_t i = 0; i < run->plan->install_packages.n; i++)
-		pv_strv_add(&argv, run->plan->install_packages.v[i]);
-	const struct pv_target_call call = {
-		.argv = (const char *const *)argv.v, .env = env, .on_line = count_line, .ctx = &progress,
-	};
-	return pv_run_call(run, &call, err);
+	for (size_t i = 0; i < run->plan->npackages; i++)
+		pv_strv_add(&argv, run->plan->packages[i].name);
+	return run_apt(run, &argv, count_line, &progress, err);
+}
+
+/* What nobody asked for by name is apt's to remove when nothing depends on it any more. */
+static int mark_auto(struct pv_run *run, struct pv_error *err)
+{
+	const struct pv_plan *plan = run->plan;
+	pv_autostrv argv = PV_STRV_INIT;
+
+	pv_strv_add(&argv, "apt-mark");
+	pv_strv_add(&argv, "auto");
+	for (size_t i = 0; i < plan->npackages; i++)
+		if (!plan->packages[i].requested && !pv_plan_in_base(plan, plan->packages[i].name))
+			pv_strv_add(&argv, plan->packages[i].name);
+	return argv.n > 2 ? run_apt(run, &argv, NULL, NULL, err) : 0;
 }
 
 int pv_stage_install(struct pv_run *run, struct pv_error *err)
@@ -123,7 +144,7 @@ int pv_stage_install(struct pv_run *run, struct pv_error *err)
 		return -1;
 	if (pv_intree_write(run->root, "usr/sbin/policy-rc.d", policy_rc_d, strlen(policy_rc_d), 0755, err) < 0)
 		return -1;
-	if (preseed(run, err) < 0 || run_apt(run, err) < 0)
+	if (preseed(run, err) < 0 || install(run, err) < 0 || mark_auto(run, err) < 0)
 		return -1;
 	return pv_manifest_check_installed(run->plan, run->root, err);
 }

@@ -118,7 +118,7 @@ bt_real_archive() {
 	# shellcheck disable=SC2016 # apt's own placeholder
 	{
 		apt-get indextargets --format '$(REPO_URI)' 2>/dev/null
-		sed -n 's/^ *default_mirror  *\(http[^ ]*\).*/\1/p' /usr/share/debootstrap/scripts/gutsy \
+		sed -n 's/^[[:space:]]*default_mirror  *\(http[^ ]*\).*/\1/p' /usr/share/debootstrap/scripts/gutsy \
 			"/usr/share/debootstrap/scripts/$2" 2>/dev/null
 	} | sort -u >"$TMP/mirrors"
 	while read -r bt_m; do
@@ -155,6 +155,7 @@ bt_nothing_left() {
 	for bt_try in 1 2 3 4 5 6 7 8 9 10; do
 		bt_left=$(ps -eo uid=,pid=,args= | awk -v u="$bt_uid" -v s="${bt_sub:-0 0}" '
 			BEGIN { split(s, r, " ") }
+			/<defunct>/ { next }	# ended; a container without an init keeps it
 			$1 >= r[1] && $1 < r[2] || $1 == u && u != 0 && $0 ~ /pvimg|debootstrap|apt-get|dpkg/ &&
 				$0 !~ /tests\// && $0 !~ /runuser/ { print }')
 		[ -n "$bt_left" ] || break
