@@ -76,5 +76,6 @@ mkdir "$TMP/mixed" "$TMP/mixed/.new"
 : >"$TMP/mixed/.lock"
 : >"$TMP/mixed/.Odd Name.lock"
 "$PVIMG" clean --cache "$cache" --out "$TMP/mixed" >/dev/null
-[ -e "$TMP/mixed/.lock" ] && [ -d "$TMP/mixed/.new" ] && [ -e "$TMP/mixed/.Odd Name.lock" ] ||
-	die "clean: took what is not ours"
+for left in .lock .new ".Odd Name.lock"; do
+	[ -e "$TMP/mixed/$left" ] || die "clean: took what is not ours: $left"
+done
