@@ -142,11 +142,13 @@ static char config_value(const char *config, const char *symbol)
 	return 'n';
 }
 
-/* xen-facts: arch/x86/xen/Kconfig, drivers/xen/Kconfig and the fronts' own. Without the first group there is no PVHVM. */
+/* arch/x86/xen/Kconfig, drivers/xen/Kconfig and the fronts' own. Without the first group there is no PVHVM.
+ * HIBERNATE_CALLBACKS is what save and restore are built with (drivers/xen/manage.c); XEN_SAVE_RESTORE, which only
+ * selected it, is gone in Ubuntu's 7.0. */
 static void check_config_of(struct pv_lint *lint, const char *version)
 {
 	static const char *const built_in[] = {
-		"XEN", "XEN_PVHVM", "XEN_PVHVM_SMP", "XEN_XENBUS_FRONTEND", "XEN_SAVE_RESTORE",
+		"XEN", "XEN_PVHVM", "XEN_PVHVM_SMP", "XEN_XENBUS_FRONTEND", "HIBERNATE_CALLBACKS",
 		"HVC_XEN", "HVC_XEN_FRONTEND", "XEN_SYS_HYPERVISOR", "XEN_BALLOON", "XEN_COMPAT_XENFS",
 		"SERIAL_8250_CONSOLE", "DEVTMPFS", "EFI_STUB", "EFI_PARTITION",
 	};
