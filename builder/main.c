@@ -290,6 +290,19 @@ static void paths_done(struct pv_paths *paths)
 	pv_freep(&paths->cache_dir);
 }
 
+static int run_command(const struct command *cmd, struct pv_cmd_ctx *ctx, int argc, char **argv,
+		       struct pv_error *err)
+{
+	bool json_lines = ctx->opts.json && cmd->mask == FOR_BUILD;
+
+	if (find_paths(&ctx->opts, &ctx->paths, err) < 0)
+		return -1;
+	ctx->log = pv_log_new(json_lines ? PV_LOG_JSON : PV_LOG_AUTO, ctx->opts.verbose);
+	int rc = cmd->run(ctx, argc, argv, err);
+	pv_log_free(ctx->log);
+	return rc;
+}
+
 static int run(int argc, char **argv, struct pv_error *err)
 {
 	struct pv_cmd_ctx ctx;
@@ -308,19 +321,11 @@ static int run(int argc, char **argv, struct pv_error *err)
 	const struct command *cmd = find_command(argv[1], err);
 	if (!cmd)
 		return -1;
-	if (parse_options(cmd, argc - 1, argv + 1, &ctx.opts, &wants_help, err) < 0) {
-		rc = -1;
-	} else if (wants_help) {
+	rc = parse_options(cmd, argc - 1, argv + 1, &ctx.opts, &wants_help, err);
+	if (rc == 0 && wants_help)
 		print_command_help(cmd);
-		rc = 0;
-	} else if (find_paths(&ctx.opts, &ctx.paths, err) < 0) {
-		rc = -1;
-	} else {
-		bool build_json = ctx.opts.json && cmd->mask == FOR_BUILD;
-		ctx.log = pv_log_new(build_json ? PV_LOG_JSON : PV_LOG_AUTO, ctx.opts.verbose);
-		rc = cmd->run(&ctx, argc - 1 - optind, argv + 1 + optind, err);
-		pv_log_free(ctx.log);
-	}
+	else if (rc == 0)
+		rc = run_command(cmd, &ctx, argc - 1 - optind, argv + 1 + optind, err);
 	pv_strv_done(&ctx.opts.sets);
 	paths_done(&ctx.paths);
 	return rc;
