@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# SIGINT and SIGTERM at every stage and SIGKILL in the middle: nothing is left, and the next build works.
+# SIGINT, SIGTERM and SIGKILL at every stage: nothing is left (after SIGKILL: by the next build), and the next build works.
 # time limit: 600
 set -eu
 # shellcheck source=tests/archive/mini.sh
@@ -30,12 +30,13 @@ interrupted() {
 }
 for stage in plan fetch bootstrap install configure image; do
 	interrupted INT 130 "$stage"
+	interrupted TERM 143 "$stage"
+	interrupted KILL 137 "$stage"
+	bt_is "SIGKILL at $stage: exit status" "$MI_RC" 137
 done
 interrupted TERM 143 bootstrap 2
 interrupted TERM 143 install 1
-
 interrupted KILL 137 bootstrap 2
-bt_is "SIGKILL: exit status" "$MI_RC" 137
 sleep 1
 bt_is "SIGKILL: no result appears" "$([ -e "$MI_OUT/mini" ] && echo there)" ""
 mi_works "the build after SIGKILL cleans up and works" --mirror "file://$BT_ARCHIVE/mini"
