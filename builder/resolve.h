@@ -24,9 +24,8 @@ struct pv_resolve_request {
 struct pv_resolution {
 	struct pv_package *packages;	/* what the finished image has, sorted by name; `requested` is set for names */
 	size_t npackages;
-	struct pv_package *base;	/* what debootstrap installs, in the release suite's versions, sorted by name. Those
-					 * with a newer version in `packages` are upgraded by the transaction, so both
-					 * .debs are needed */
+	struct pv_package *base;	/* what debootstrap would install from the release suite alone, sorted by name:
+					 * its names are the base; the versions installed are those in `packages` */
 	size_t nbase;
 	uint64_t download_bytes;	/* all different .debs of both lists */
 };
