@@ -29,12 +29,19 @@ static char *memcached_option(const struct pv_lint *lint, const char *option)
 	return pv_steal(&value);
 }
 
-static uint64_t memcached_number(const struct pv_lint *lint, const char *option)
+/* 0 for NULL and for what is no number. */
+static uint64_t number(const char *text)
 {
-	pv_autofree char *text = memcached_option(lint, option);
 	uint64_t value;
 
 	return text && pv_parse_u64(text, 0, UINT32_MAX, &value) == 0 ? value : 0;
+}
+
+static uint64_t memcached_number(const struct pv_lint *lint, const char *option)
+{
+	pv_autofree char *text = memcached_option(lint, option);
+
+	return number(text);
 }
 
 static void check_memcached_listen(struct pv_lint *lint)
@@ -102,9 +109,8 @@ static char *apache_setting(const struct pv_lint *lint, const char *name)
 static uint64_t apache_number(const struct pv_lint *lint, const char *name)
 {
 	pv_autofree char *text = apache_setting(lint, name);
-	uint64_t value;
 
-	return text && pv_parse_u64(text, 0, UINT32_MAX, &value) == 0 ? value : 0;
+	return number(text);
 }
 
 static void check_apache_mpm(struct pv_lint *lint)

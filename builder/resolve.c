@@ -274,21 +274,6 @@ static void add_kept_base(const struct packages *base, const struct pv_apt_chang
 	}
 }
 
-static uint64_t download_bytes(const struct packages *final, const struct packages *base)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < final->n; i++)
-		bytes += final->v[i].size;
-	for (size_t i = 0; i < base->n; i++) {
-		const struct pv_package *same = bsearch(&base->v[i], final->v, final->n, sizeof(*final->v), by_name);
-
-		if (!same || !pv_streq(same->sha256, base->v[i].sha256))
-			bytes += base->v[i].size;
-	}
-	return bytes;
-}
-
 static int add_name(void *ctx, const struct pv_stanza *s)
 {
 	const char *name = pv_stanza_get(s, "Package");
@@ -402,7 +387,6 @@ int pv_resolve(const struct pv_resolve_request *req, struct pv_resolution *ret, 
 		base.v[i].requested = pv_survey_find(&names, base.v[i].name) >= 0;
 	*ret = (struct pv_resolution){
 		.packages = final.v, .npackages = final.n, .base = base.v, .nbase = base.n,
-		.download_bytes = download_bytes(&final, &base),
 	};
 	final = base = (struct packages){ 0 };
 	return 0;

@@ -27,7 +27,6 @@ struct pv_resolution {
 	struct pv_package *base;	/* what debootstrap would install from the release suite alone, sorted by name:
 					 * its names are the base; the versions installed are those in `packages` */
 	size_t nbase;
-	uint64_t download_bytes;	/* all different .debs of both lists */
 };
 void pv_resolution_done(struct pv_resolution *res);
 #define pv_autoresolution __attribute__((cleanup(pv_resolution_done))) struct pv_resolution
