@@ -21,7 +21,7 @@ PKG_CONFIG ?= pkg-config
 # pkg-config's name:Debian's package
 PKG_DEBS := libcyaml:libcyaml-dev yaml-0.1:libyaml-dev jansson:libjansson-dev libarchive:libarchive-dev \
 	ext2fs:libext2fs-dev com_err:comerr-dev fdisk:libfdisk-dev uuid:uuid-dev blkid:libblkid-dev \
-	libcurl:libcurl4-openssl-dev openssl:libssl-dev libseccomp:libseccomp-dev
+	libcurl:libcurl4-openssl-dev openssl:libssl-dev libseccomp:libseccomp-dev zlib:zlib1g-dev
 PKGS := $(foreach p,$(PKG_DEBS),$(firstword $(subst :, ,$(p))))
 
 comma := ,
@@ -61,7 +61,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(OBJ)/unit/%)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(OBJ)/fuzz/replay_%)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(FUZZ_OBJ)/fuzz_%)
-SHELL_FILES := $(sort $(wildcard scripts/* tests/cli/*.sh tests/meta/*.sh tests/boot/*.sh tests/schema/*.sh \
+SHELL_FILES := $(sort $(wildcard scripts/* scripts/dom0/* scripts/guest/* tests/xen/*.sh tests/cli/*.sh tests/meta/*.sh tests/boot/*.sh tests/schema/*.sh \
 	tests/archive/*.sh tests/bin/* tests/run tests/bench tests/check-ubuntu .ci/run))
 
 # V=1 shows whole commands
@@ -76,7 +76,7 @@ MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all help deps image unit replay tests-built check check-built san-built bench check-ubuntu fuzz fuzz-built \
+.PHONY: all help deps image unit replay tests-built check check-built san-built bench check-ubuntu check-xen fuzz fuzz-built \
 	analyze analyze-built check-headers install clean FORCE
 
 all: $(BIN)
@@ -87,6 +87,7 @@ help:
 	@echo 'make image [RECIPE=..]   deps, build, and build an image (ubuntu-2g)'
 	@echo 'make check [TIERS=..]    deps, build, all tests; ends with N passed, N failed, N skipped'
 	@echo 'make bench               pvimg against mmdebstrap'
+	@echo 'make check-xen           images that verify must not pass, under Xen (slow)'
 	@echo 'make check-ubuntu        ubuntu-2g from a real mirror, booted'
 	@echo 'make fuzz                every fuzzer for FUZZ_SECONDS=30'
 	@echo 'make analyze             clang-tidy, cppcheck, shellcheck; ANALYZER=1: gcc -fanalyzer too'
@@ -176,6 +177,11 @@ bench:
 	@scripts/deps bench
 	@$(MAKE) all
 	@tests/bench
+
+check-xen:
+	@scripts/deps check
+	@$(MAKE) all
+	@tests/run xen
 
 check-ubuntu:
 	@scripts/deps check

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads one regular file out of a .deb: libarchive's ar reader feeds a second, tar reader. */
+/* Reads the entries of a .deb, or one file of it: libarchive's ar reader feeds a second, tar reader. */
 #include "debfile.h"
 
 #include <archive.h>
@@ -52,7 +52,7 @@ static la_ssize_t read_outer(struct archive *inner, void *vouter, const void **r
 	return (la_ssize_t)len;
 }
 
-static const char *plain_name(const char *path)
+const char *pv_deb_plain_name(const char *path)
 {
 	for (;;) {
 		if (pv_starts(path, "./"))
@@ -82,48 +82,50 @@ static int read_file_data(struct archive *a, const char *name, size_t max, struc
 	}
 }
 
-/* Walks the whole data.tar, so that a second file of the name is seen. */
-static int scan_tar(struct archive *a, const char *name, const char *member, size_t max, struct pv_str *ret,
-		    struct pv_error *err)
-{
-	uint64_t total = 0;
-	bool found = false;
+struct search {
+	const char *name, *member;
+	size_t max, count;
+	struct pv_str *ret;
+	uint64_t total;
+	bool found;
+};
 
-	for (size_t count = 0;; count++) {
+/* Goes on after the file was found, so that a second one of the name is seen. */
+static int take_member(void *ctx, struct archive *a, struct archive_entry *entry, struct pv_error *err)
+{
+	struct search *s = ctx;
+	const char *path = archive_entry_pathname(entry);
+	la_int64_t size = archive_entry_size(entry);
+
+	if (s->count++ == PV_DEB_ENTRIES_MAX || size < 0 || (uint64_t)size > PV_DEB_UNPACKED_MAX - s->total)
+		return fail(err, s->name, "larger than such a package may be");
+	s->total += (uint64_t)size;
+	if (!path || strcmp(pv_deb_plain_name(path), pv_deb_plain_name(s->member)) != 0)
+		return 0;
+	if (s->found)
+		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: has %s twice", s->name, s->member);
+	if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) ||
+	    archive_entry_symlink(entry))
+		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: %s in it is no regular file", s->name, s->member);
+	if ((uint64_t)size > s->max)
+		return fail(err, s->name, "the file wanted from it is too large");
+	s->found = true;
+	return read_file_data(a, s->name, s->max, s->ret, err);
+}
+
+static int scan_tar(struct archive *a, const char *name, pv_deb_entry_fn *fn, void *ctx, struct pv_error *err)
+{
+	for (;;) {
 		struct archive_entry *entry;
 		int rc = archive_read_next_header(a, &entry);
-		const char *path;
-		la_int64_t size;
 
 		if (rc == ARCHIVE_EOF)
-			break;
+			return 0;
 		if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
 			return fail_archive(err, name, a);
-		size = archive_entry_size(entry);
-		if (count == PV_DEB_ENTRIES_MAX || size < 0 ||
-		    (uint64_t)size > PV_DEB_UNPACKED_MAX - total)
-			return fail(err, name, "larger than such a package may be");
-		total += (uint64_t)size;
-		if (pv_proc_check_interrupt(err) < 0)
+		if (pv_proc_check_interrupt(err) < 0 || fn(ctx, a, entry, err) < 0)
 			return -1;
-		path = archive_entry_pathname(entry);
-		if (!path || strcmp(plain_name(path), plain_name(member)) != 0)
-			continue;
-		if (found)
-			return pv_error_set(err, PV_ERR_ARCHIVE, "%s: has %s twice", name, member);
-		if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) ||
-		    archive_entry_symlink(entry))
-			return pv_error_set(err, PV_ERR_ARCHIVE, "%s: %s in it is no regular file", name,
-					    member);
-		if ((uint64_t)size > max)
-			return fail(err, name, "the file wanted from it is too large");
-		if (read_file_data(a, name, max, ret, err) < 0)
-			return -1;
-		found = true;
 	}
-	if (!found)
-		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: has no %s", name, member);
-	return 0;
 }
 
 /* libarchive would run a program for a filter that it was built without, and says so by ARCHIVE_WARN. */
@@ -135,8 +137,8 @@ static bool tar_reader_ok(struct archive *a)
 	       archive_read_support_filter_gzip(a) == ARCHIVE_OK;
 }
 
-static int read_data_tar(struct archive *outer, const char *name, const char *member, size_t max,
-			 struct pv_str *ret, struct pv_error *err)
+static int read_data_tar(struct archive *outer, const char *name, pv_deb_entry_fn *fn, void *ctx,
+			 struct pv_error *err)
 {
 	autoarchive *inner = archive_read_new();
 
@@ -144,11 +146,10 @@ static int read_data_tar(struct archive *outer, const char *name, const char *me
 		return pv_error_set(err, PV_ERR_HOST, "libarchive lacks xz, zstd or gzip");
 	if (archive_read_open(inner, outer, NULL, read_outer, NULL) != ARCHIVE_OK)
 		return fail_archive(err, name, inner);
-	return scan_tar(inner, name, member, max, ret, err);
+	return scan_tar(inner, name, fn, ctx, err);
 }
 
-static int read_deb(struct archive *outer, const char *name, const char *member, size_t max,
-		    struct pv_str *ret, struct pv_error *err)
+static int read_deb(struct archive *outer, const char *name, pv_deb_entry_fn *fn, void *ctx, struct pv_error *err)
 {
 	bool found = false;
 
@@ -168,7 +169,7 @@ static int read_deb(struct archive *outer, const char *name, const char *member,
 			continue;
 		if (found)
 			return fail(err, name, "has two data.tar");
-		if (read_data_tar(outer, name, member, max, ret, err) < 0)
+		if (read_data_tar(outer, name, fn, ctx, err) < 0)
 			return -1;
 		found = true;
 	}
@@ -186,36 +187,51 @@ static struct archive *ar_reader(void)
 	return a;
 }
 
+static int open_file(struct archive *outer, const char *deb_path, struct pv_error *err)
+{
+	if (!outer)
+		return pv_error_set(err, PV_ERR_HOST, "libarchive cannot read ar archives");
+	return archive_read_open_filename(outer, deb_path, BLOCK) == ARCHIVE_OK ? 0 : fail_archive(err, deb_path, outer);
+}
+
+int pv_deb_each_entry(const char *deb_path, pv_deb_entry_fn *fn, void *ctx, struct pv_error *err)
+{
+	autoarchive *outer = ar_reader();
+
+	return open_file(outer, deb_path, err) < 0 ? -1 : read_deb(outer, deb_path, fn, ctx, err);
+}
+
+static int read_member(struct archive *outer, const char *name, const char *member, size_t max, struct pv_str *ret,
+		       struct pv_error *err)
+{
+	pv_autostr content = PV_STR_INIT;
+	struct search s = { .name = name, .member = member, .max = max, .ret = &content };
+
+	if (read_deb(outer, name, take_member, &s, err) < 0)
+		return -1;
+	if (!s.found)
+		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: has no %s", name, member);
+	*ret = content;
+	content = (struct pv_str)PV_STR_INIT;
+	return 0;
+}
+
 int pv_deb_read_member(const char *deb_path, const char *member, size_t max, struct pv_str *ret,
 		       struct pv_error *err)
 {
 	autoarchive *outer = ar_reader();
-	pv_autostr content = PV_STR_INIT;
 
-	if (!outer)
-		return pv_error_set(err, PV_ERR_HOST, "libarchive cannot read ar archives");
-	if (archive_read_open_filename(outer, deb_path, BLOCK) != ARCHIVE_OK)
-		return fail_archive(err, deb_path, outer);
-	if (read_deb(outer, deb_path, member, max, &content, err) < 0)
-		return -1;
-	*ret = content;
-	content = (struct pv_str)PV_STR_INIT;
-	return 0;
+	return open_file(outer, deb_path, err) < 0 ? -1 : read_member(outer, deb_path, member, max, ret, err);
 }
 
 int pv_deb_read_member_mem(const void *data, size_t len, const char *name, const char *member, size_t max,
 			   struct pv_str *ret, struct pv_error *err)
 {
 	autoarchive *outer = ar_reader();
-	pv_autostr content = PV_STR_INIT;
 
 	if (!outer)
 		return pv_error_set(err, PV_ERR_HOST, "libarchive cannot read ar archives");
 	if (archive_read_open_memory(outer, data, len) != ARCHIVE_OK)
 		return fail_archive(err, name, outer);
-	if (read_deb(outer, name, member, max, &content, err) < 0)
-		return -1;
-	*ret = content;
-	content = (struct pv_str)PV_STR_INIT;
-	return 0;
+	return read_member(outer, name, member, max, ret, err);
 }

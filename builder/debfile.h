@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One file out of a .deb, by libarchive alone: nothing is unpacked to disk and nothing is run. */
+/* The entries of a .deb's data.tar, or one file of it, by libarchive alone: nothing is run. */
 #ifndef PV_DEBFILE_H
 #define PV_DEBFILE_H
 
@@ -11,6 +11,16 @@
 
 #define PV_DEB_UNPACKED_MAX (64u << 20)	/* bytes of all files in data.tar together */
 #define PV_DEB_ENTRIES_MAX 10000	/* entries in data.tar */
+
+/* Called for each entry, in the archive's order; fn reads its data with archive_read_data, or not. -1 ends it. Bounds on
+ * number and sizes are fn's. */
+struct archive;
+struct archive_entry;
+typedef int pv_deb_entry_fn(void *ctx, struct archive *a, struct archive_entry *entry, struct pv_error *err);
+int pv_deb_each_entry(const char *deb_path, pv_deb_entry_fn *fn, void *ctx, struct pv_error *err) PV_MUST_CHECK;
+
+/* The name without "./" and "/" before it. */
+const char *pv_deb_plain_name(const char *path);
 
 /* member: "usr/share/keyrings/x.gpg", "./" or "/" before it are ignored on both sides. Exactly one regular file (no link
  * of any kind) of at most max bytes must bear the name. Errors: PV_ERR_ARCHIVE. */

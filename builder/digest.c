@@ -149,20 +149,26 @@ static int add_file(struct pv_digest *d, int fd, const char *path, uint64_t *ret
 	return 0;
 }
 
-int pv_digest_file(const char *path, char ret_hex[PV_SHA256_HEX], uint64_t *ret_size, struct pv_error *err)
+int pv_digest_fd(int fd, const char *name, char ret_hex[PV_SHA256_HEX], uint64_t *ret_size, struct pv_error *err)
 {
-	pv_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	pv_autodigest *d = pv_digest_new();
 	uint64_t size = 0;
 
-	if (fd < 0)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot open", path);
-	if (add_file(d, fd, path, &size, err) < 0)
+	if (add_file(d, fd, name, &size, err) < 0)
 		return -1;
 	pv_digest_hex(d, ret_hex);
 	if (ret_size)
 		*ret_size = size;
 	return 0;
+}
+
+int pv_digest_file(const char *path, char ret_hex[PV_SHA256_HEX], uint64_t *ret_size, struct pv_error *err)
+{
+	pv_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot open", path);
+	return pv_digest_fd(fd, path, ret_hex, ret_size, err);
 }
 
 bool pv_digest_valid(const char *hex)

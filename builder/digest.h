@@ -25,6 +25,9 @@ void pv_digest_mem(const void *data, size_t len, char ret_hex[PV_SHA256_HEX]);
 /* A whole file, holes read as zeros. Asks for interruption. ret_size may be NULL. */
 int pv_digest_file(const char *path, char ret_hex[PV_SHA256_HEX], uint64_t *ret_size, struct pv_error *err)
 	PV_MUST_CHECK;
+/* The same through a descriptor, from its beginning; its position means nothing afterwards. name: for errors. */
+int pv_digest_fd(int fd, const char *name, char ret_hex[PV_SHA256_HEX], uint64_t *ret_size, struct pv_error *err)
+	PV_MUST_CHECK;
 /* 64 lower-case hex digits and nothing else. */
 bool pv_digest_valid(const char *hex);
 

@@ -25,6 +25,7 @@
 #define TAIL_LINE_BYTES 2048
 #define GRACE_MS 2000		/* from SIGTERM to SIGKILL */
 #define DRAIN_MS 1000		/* for output after the child ended */
+#define TICK_MS 500
 #define NO_TIME UINT64_MAX
 #define PATH_FALLBACK "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define PATH_ADDED "/usr/sbin:/sbin"
@@ -276,6 +277,8 @@ struct stream {			/* a pipe that is read by lines */
 	struct pv_str line;
 };
 
+enum { PFD_OUT, PFD_ERR, PFD_IN, PFD_FAIL, PFD_END, PFD_OWN };
+
 struct watch {
 	const struct pv_proc *proc;
 	pid_t pid;
@@ -288,8 +291,10 @@ struct watch {
 	struct stream out, err;
 	char *tail[TAIL_LINES];	/* a ring */
 	size_t ntail;
-	uint64_t started, deadline, kill_at, drain_until;	/* ms; NO_TIME: not set */
-	bool ended, timed_out;
+	struct pollfd *polls;	/* PFD_OWN of ours, then one for each of proc->watches */
+	bool *unwatched;	/* for each of proc->watches */
+	uint64_t started, deadline, kill_at, drain_until, next_tick;	/* ms; NO_TIME: not set */
+	bool ended, timed_out, stopped;
 	int interrupted;	/* the signal, or 0 */
 };
 
@@ -423,11 +428,13 @@ static void check_time(struct watch *w)
 	}
 }
 
-/* ms until check_time has something to do, at most half a second (a signal may meet another thread). */
+/* ms until check_time or tick has something to do, at most half a second (a signal may meet another thread). */
 static int time_left(const struct watch *w)
 {
-	uint64_t now = now_ms(), next = now + (w->pidfd >= 0 ? 500 : 20);
+	uint64_t now = now_ms(), next = now + (w->pidfd >= 0 ? TICK_MS : 20);
 
+	if (w->proc->on_tick && w->next_tick < next)
+		next = w->next_tick;
 	if (!w->ended && w->kill_at == NO_TIME && w->deadline < next)
 		next = w->deadline;
 	if (!w->ended && w->kill_at < next)
@@ -437,43 +444,101 @@ static int time_left(const struct watch *w)
 	return next > now ? (int)(next - now) : 0;
 }
 
-static bool draining(const struct watch *w)
+static void tick(struct watch *w)
 {
-	return w->out.fd >= 0 || w->err.fd >= 0;
+	uint64_t now = now_ms();
+
+	if (!w->proc->on_tick || now < w->next_tick)
+		return;
+	w->proc->on_tick(w->proc->tick_ctx);
+	w->next_tick = now + TICK_MS;
+}
+
+static short wanted(const struct watch *w, size_t i)
+{
+	const struct pv_proc_watch *watch = &w->proc->watches[i];
+	short events;
+
+	if (w->unwatched[i] || watch->fd < 0)
+		return 0;
+	events = watch->want ? watch->want(watch->ctx) : POLLIN;
+	return w->ended ? events & POLLIN : events;	/* nobody is there to be written to */
+}
+
+/* ppoll passes over negative descriptors. */
+static void fill_polls(struct watch *w)
+{
+	struct pollfd *p = w->polls;
+
+	p[PFD_OUT] = (struct pollfd){ .fd = w->out.fd, .events = POLLIN };
+	p[PFD_ERR] = (struct pollfd){ .fd = w->err.fd, .events = POLLIN };
+	p[PFD_IN] = (struct pollfd){ .fd = w->in_fd, .events = POLLOUT };
+	p[PFD_FAIL] = (struct pollfd){ .fd = w->fail_fd, .events = POLLIN };
+	p[PFD_END] = (struct pollfd){ .fd = w->ended ? -1 : w->pidfd, .events = POLLIN };
+	for (size_t i = 0; i < w->proc->nwatches; i++) {
+		short events = wanted(w, i);
+
+		p[PFD_OWN + i] = (struct pollfd){ .fd = events ? w->proc->watches[i].fd : -1, .events = events };
+	}
+}
+
+static void serve_polls(struct watch *w)
+{
+	const struct pollfd *p = w->polls;
+
+	if (p[PFD_FAIL].revents)
+		read_failure(w);
+	if (p[PFD_IN].revents)
+		write_input(w);
+	if (p[PFD_OUT].revents)
+		read_stream(w, &w->out);
+	if (p[PFD_ERR].revents)
+		read_stream(w, &w->err);
+	for (size_t i = 0; i < w->proc->nwatches; i++) {
+		const struct pv_proc_watch *watch = &w->proc->watches[i];
+
+		if (p[PFD_OWN + i].revents)
+			w->unwatched[i] = !watch->ready(watch->ctx, p[PFD_OWN + i].revents);
+	}
+}
+
+/* Whether something more may come after the child's end: its pipes are open, or a watched descriptor has input now. */
+static bool draining(struct watch *w)
+{
+	if (w->out.fd >= 0 || w->err.fd >= 0)
+		return true;
+	if (w->proc->nwatches == 0)
+		return false;
+	fill_polls(w);
+	return poll(w->polls + PFD_OWN, w->proc->nwatches, 0) > 0;
+}
+
+static void check_stop(struct watch *w)
+{
+	if (w->ended || w->kill_at != NO_TIME || !w->proc->stop || !w->proc->stop(w->proc->tick_ctx))
+		return;
+	w->stopped = true;
+	end_group(w, now_ms());
 }
 
 /* Until the child has ended and its output too, or the time for that is over. */
 static void watch_child(struct watch *w, const sigset_t *open_mask)
 {
 	for (;;) {
-		struct pollfd p[5];
 		struct timespec ts;
 		int ms;
 
 		check_time(w);
-		if (w->ended && (!draining(w) || w->drain_until <= now_ms()))
+		if (w->ended && (w->drain_until <= now_ms() || !draining(w)))
 			return;
-		/* ppoll passes over negative descriptors */
-		p[0] = (struct pollfd){ .fd = w->out.fd, .events = POLLIN };
-		p[1] = (struct pollfd){ .fd = w->err.fd, .events = POLLIN };
-		p[2] = (struct pollfd){ .fd = w->in_fd, .events = POLLOUT };
-		p[3] = (struct pollfd){ .fd = w->fail_fd, .events = POLLIN };
-		p[4] = (struct pollfd){ .fd = w->ended ? -1 : w->pidfd, .events = POLLIN };
+		fill_polls(w);
 		ms = time_left(w);
 		ts = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
-		int ready = ppoll(p, PV_COUNT(p), &ts, open_mask);
-		if (w->proc->on_tick)
-			w->proc->on_tick(w->proc->tick_ctx);
-		if (ready <= 0)
-			continue;
-		if (p[3].revents)
-			read_failure(w);
-		if (p[2].revents)
-			write_input(w);
-		if (p[0].revents)
-			read_stream(w, &w->out);
-		if (p[1].revents)
-			read_stream(w, &w->err);
+		int ready = ppoll(w->polls, PFD_OWN + w->proc->nwatches, &ts, open_mask);
+		tick(w);
+		if (ready > 0)
+			serve_polls(w);
+		check_stop(w);
 	}
 }
 
@@ -495,6 +560,8 @@ static void watch_done(struct watch *w)
 	pv_closep(&w->err.fd);
 	pv_str_done(&w->out.line);
 	pv_str_done(&w->err.line);
+	free(w->polls);
+	free(w->unwatched);
 	for (size_t i = 0; i < TAIL_LINES; i++)
 		free(w->tail[i]);
 }
@@ -523,6 +590,7 @@ static int finish(struct watch *w, struct pv_proc_result *res, struct pv_error *
 	else if (WIFSIGNALED(status))
 		res->signal = WTERMSIG(status);
 	res->timed_out = w->timed_out;
+	res->stopped = w->stopped;
 	res->deadline_s = w->proc->deadline_s;
 	res->wall_ms = now_ms() - w->started;
 	res->max_rss_kib = (uint64_t)usage.ru_maxrss;
@@ -629,6 +697,8 @@ int pv_proc_run(const struct pv_proc *proc, struct pv_proc_result *res, struct p
 		pipes_done(&p);
 		return -1;
 	}
+	w.polls = pv_xcalloc(PFD_OWN + proc->nwatches, sizeof(*w.polls));
+	w.unwatched = pv_xcalloc(proc->nwatches + 1, sizeof(*w.unwatched));
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	sigpending(&pending);
@@ -652,6 +722,8 @@ char *pv_proc_fate(const struct pv_proc_result *res)
 {
 	if (res->timed_out)
 		return pv_fmt("no end within %u s", res->deadline_s);
+	if (res->stopped)
+		return pv_xstrdup("stopped");
 	if (res->signal) {
 		const char *words = sigdescr_np(res->signal);
 
@@ -660,9 +732,9 @@ char *pv_proc_fate(const struct pv_proc_result *res)
 	return pv_fmt("exit code %d", res->exit_code);
 }
 
-/* The last line that says something, shortened; the caller frees. */
-static char *last_line(const char *tail)
+char *pv_proc_last_line(const struct pv_proc_result *res)
 {
+	const char *tail = res->tail ? res->tail : "";
 	size_t end = strlen(tail), start;
 
 	while (end > 0 && (tail[end - 1] == '\n' || tail[end - 1] == ' '))
@@ -681,9 +753,9 @@ int pv_proc_check(const struct pv_proc *proc, enum pv_error_kind kind, struct pv
 
 	if (pv_proc_run(proc, &res, err) < 0)
 		return -1;
-	if (res.exit_code == 0 && !res.timed_out)
+	if (res.stopped || (res.exit_code == 0 && !res.timed_out))
 		return 0;
 	fate = pv_proc_fate(&res);
-	last = last_line(res.tail);
+	last = pv_proc_last_line(&res);
 	return pv_error_set(err, kind, "%s: %s%s%s", base_name(proc->argv[0]), fate, *last ? ": " : "", last);
 }

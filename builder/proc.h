@@ -12,6 +12,19 @@
 /* One line of the child's output, without its newline, at most 64 KiB (longer lines come in pieces). */
 typedef void pv_proc_line_fn(void *ctx, const char *line, size_t len);
 
+/* A descriptor of this process's own that is served while a program runs: the other end of a socket the program got
+ * through keep_fds, say. Callbacks must not block; signals are held back while they run. After the program's end what
+ * can still be read is read, for 1 s at most. */
+struct pv_proc_watch {
+	int fd;				/* not closed here; should not block; < 0: passed over */
+	/* POLLIN|POLLOUT wanted now; 0: nothing now, and hang-ups are not seen either. NULL: always POLLIN. */
+	short (*want)(void *ctx);
+	/* revents as poll gives them, POLLHUP and POLLERR too: at the end of input return false, it comes again at once
+	 * otherwise. False: watch it no more. */
+	bool (*ready)(void *ctx, short revents);
+	void *ctx;
+};
+
 struct pv_proc {
 	const char *const *argv;	/* argv[0] is looked up on the child's PATH, after setup; NULL-terminated */
 	const char *const *env;		/* NULL: this process's environment */
@@ -27,6 +40,11 @@ struct pv_proc {
 	void *ctx;			/* for both */
 	void (*on_tick)(void *tick_ctx);	/* called about twice a second while the program runs; NULL: none */
 	void *tick_ctx;
+	const struct pv_proc_watch *watches;	/* served in this order; the array stays the caller's */
+	size_t nwatches;
+	/* Asked after each turn of the loop (each event, and about twice a second): true ends the program as a deadline
+	 * does, yet is no error. NULL: never. */
+	bool (*stop)(void *tick_ctx);
 	unsigned deadline_s;		/* CLOCK_MONOTONIC seconds; 0: none. Past it the group gets SIGTERM, 2 s
 					 * later SIGKILL */
 	/* Runs in the child after fork and before exec: 0, or -1 with *err set (the words reach the parent's err).
@@ -44,10 +62,11 @@ struct pv_proc_result {
 	uint64_t max_rss_kib;		/* from wait4 */
 	char *tail;			/* the last 20 lines of stderr (and of stdout where merged), printable; owned */
 	unsigned deadline_s;		/* the one it was given */
+	bool stopped;			/* by stop(), in time; it may have exited by itself all the same */
 };
 void pv_proc_result_done(struct pv_proc_result *res);
 #define pv_autoproc __attribute__((cleanup(pv_proc_result_done))) struct pv_proc_result
-#define PV_PROC_RESULT_INIT { -1, 0, false, 0, 0, 0, 0 }
+#define PV_PROC_RESULT_INIT { -1, 0, false, 0, 0, 0, 0, false }
 
 /* Runs and waits. Returns 0 when the child was started and has ended, however it ended; -1 when it could not be
  * started (PV_ERR_HOST "NAME: not found; install it" for a missing program), or when pv_proc_interrupted() became
@@ -56,12 +75,16 @@ void pv_proc_result_done(struct pv_proc_result *res);
  * is left of its group when it has ended is killed; output that somebody else still holds open is given up after 1 s. */
 int pv_proc_run(const struct pv_proc *proc, struct pv_proc_result *res, struct pv_error *err) PV_MUST_CHECK;
 
-/* pv_proc_run, and anything but exit code 0 is an error of `kind`: "NAME: exit code 100: LAST LINE" or
+/* pv_proc_run, and anything but exit code 0 or an end by stop() is an error of `kind`: "NAME: exit code 100: LAST LINE" or
  * "NAME: killed by signal 9 (Killed)". */
 int pv_proc_check(const struct pv_proc *proc, enum pv_error_kind kind, struct pv_error *err) PV_MUST_CHECK;
 
-/* Words for how a child ended: "exit code 2", "killed by signal 9 (Killed)", "no end within 30 s". Caller frees. */
+/* Words for how a child ended: "exit code 2", "killed by signal 9 (Killed)", "no end within 30 s", "stopped". Caller
+ * frees. */
 char *pv_proc_fate(const struct pv_proc_result *res);
+/* The last line of the tail that says something, at most 300 bytes: for an error's one line. "" when there is none. Caller
+ * frees. */
+char *pv_proc_last_line(const struct pv_proc_result *res);
 
 /* Full path of a program on PATH (and /usr/sbin:/sbin, which an ordinary user's PATH lacks); NULL if none. The
  * caller frees. */

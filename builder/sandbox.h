@@ -12,7 +12,8 @@
 /* A file or folder of the host seen inside. Source: absolute, ours to name. Target: absolute, followed as the tree
  * has it and never out of the tree. A mount point that is missing is made below /run, /tmp and /dev, and anywhere
  * with host_tools; in the tree itself it is an error, so nothing is left in an image. Inside, what is not owned by
- * the subordinate ids counts as somebody else's: the source must be readable for others. */
+ * the subordinate ids counts as somebody else's: the source must be readable for others. A character device that is
+ * bound works inside. */
 struct pv_sandbox_bind {
 	const char *source, *target;
 	bool writable;

@@ -302,7 +302,9 @@ static int mount_bind(const struct pv_sandbox *box, int root, dev_t tree_dev, si
 	if (point < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "sandbox: no mount point %s in the tree",
 				      bind->target);
-	if (set_attr(mnt, ATTR_DATA | (bind->writable ? 0 : MOUNT_ATTR_RDONLY)) < 0 || attach(mnt, point) < 0)
+	/* A device that is named is meant to be used. */
+	uint64_t attr = S_ISCHR(st.st_mode) ? MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC : ATTR_DATA;
+	if (set_attr(mnt, attr | (bind->writable ? 0 : MOUNT_ATTR_RDONLY)) < 0 || attach(mnt, point) < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "sandbox: cannot mount %s at %s", bind->source,
 				      bind->target);
 	return 0;

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* A copy of exactly that size, so that the address sanitizer sees every read past the end. */
 static void play(const char *data, size_t size)
 {
-	char *copy = malloc(size ? size : 1);
+	char *copy = calloc(1, size ? size : 1);
 
 	if (!copy)
 		abort();
