@@ -4,6 +4,7 @@
 #define PV_CMD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "error.h"
 #include "log.h"
@@ -14,8 +15,10 @@
 struct pv_opts {
 	const char *out, *cache, *recipes, *mirror, *security, *keyring, *suite;
 	struct pv_strv sets;		/* --set key=value, in order */
-	unsigned jobs;			/* 0: not said */
-	bool json, verbose, no_wait, allow_older, explain, all;
+	const char *driver, *firmware, *ovmf, *format, *as, *extra_disk;
+	uint64_t memory;		/* bytes; 0: not said, as are the numbers below */
+	unsigned jobs, vcpus, deadline_s;
+	bool json, verbose, no_wait, allow_older, explain, all, no_verify, no_load, no_saved;
 };
 
 struct pv_cmd_ctx {
@@ -32,8 +35,17 @@ pv_cmd_fn pv_cmd_build;
 pv_cmd_fn pv_cmd_plan;
 pv_cmd_fn pv_cmd_list;
 pv_cmd_fn pv_cmd_lint;
+pv_cmd_fn pv_cmd_verify;
 pv_cmd_fn pv_cmd_doctor;
 pv_cmd_fn pv_cmd_clean;
+
+/* What the command line asks of a verification of `image`. PV_ERR_USAGE. */
+struct pv_verify_request;
+int pv_cmd_verify_request(const struct pv_cmd_ctx *ctx, const char *image, struct pv_verify_request *ret,
+			  struct pv_error *err) PV_MUST_CHECK;
+/* 0 when green, else PV_ERR_VERDICT with class and cause. */
+struct pv_verdict;
+int pv_cmd_verdict_error(const struct pv_verdict *verdict, const char *image, struct pv_error *err) PV_MUST_CHECK;
 
 /* Loads NAME with the command line's overrides; prints every finding as FILE:LINE:COLUMN: text on stderr. */
 struct pv_recipe;

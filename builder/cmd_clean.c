@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pvimg clean: removes what builds that were interrupted left, and with --all the package store. */
+/* pvimg clean: removes what builds that were interrupted left, and with --all the package store and the dom0 of verify. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -16,7 +18,7 @@
 
 struct cleaned {
 	size_t work, results, failed, live;
-	bool store;
+	bool store, dom0;
 };
 
 static void closedirp(DIR **dir)
@@ -83,7 +85,7 @@ static int clean_out(const char *out, struct cleaned *c, struct pv_error *err)
 	for (size_t i = 0; i < entries.n; i++)
 		if (is_our_lock(entries.v[i]) && clean_unfinished(out, entries.v[i], c, err) < 0)
 			return -1;
-	c->failed = failures.n;
+	c->failed += failures.n;
 	return pv_rmtree(failed, err);
 }
 
@@ -113,21 +115,49 @@ static int clean_store(const char *cache, struct cleaned *c, struct pv_error *er
 	return pv_rmtree(store, err);
 }
 
+/* Each dom0 that no verification holds; its folder is the lock (dom0.h). */
+static int clean_dom0(const char *dom0, struct cleaned *c, struct pv_error *err)
+{
+	pv_autostrv entries = PV_STRV_INIT;
+
+	if (list(dom0, &entries, err) < 0)
+		return -1;
+	for (size_t i = 0; i < entries.n; i++) {
+		pv_autofree char *path = pv_path_join(dom0, entries.v[i]);
+		pv_autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (entries.v[i][0] == '.' || fd < 0)
+			continue;
+		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+			c->live++;
+			continue;
+		}
+		if (pv_rmtree(path, err) < 0)
+			return -1;
+		c->dom0 = true;
+	}
+	(void)rmdir(dom0);
+	return 0;
+}
+
 int pv_cmd_clean(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error *err)
 {
 	struct cleaned c = { 0 };
+	pv_autofree char *dom0 = pv_path_join(ctx->paths.cache_dir, "dom0");
 
 	(void)argc, (void)argv;
-	if (clean_out(ctx->paths.out_dir, &c, err) < 0 || clean_work(ctx->paths.cache_dir, &c, err) < 0)
+	if (clean_out(ctx->paths.out_dir, &c, err) < 0 || clean_out(dom0, &c, err) < 0 ||
+	    clean_work(ctx->paths.cache_dir, &c, err) < 0)
 		return -1;
-	if (ctx->opts.all && clean_store(ctx->paths.cache_dir, &c, err) < 0)
+	if (ctx->opts.all && (clean_store(ctx->paths.cache_dir, &c, err) < 0 || clean_dom0(dom0, &c, err) < 0))
 		return -1;
 	if (ctx->opts.json)
-		printf("{\"work\": %zu, \"unfinished\": %zu, \"failed\": %zu, \"store\": %s, \"running\": %zu}\n",
-		       c.work, c.results, c.failed, c.store ? "true" : "false", c.live);
+		printf("{\"work\": %zu, \"unfinished\": %zu, \"failed\": %zu, \"store\": %s, \"dom0\": %s, "
+		       "\"running\": %zu}\n", c.work, c.results, c.failed, c.store ? "true" : "false",
+		       c.dom0 ? "true" : "false", c.live);
 	else
-		printf("removed: %zu work folder%s, %zu unfinished result%s, %zu failed build%s%s\n", c.work,
+		printf("removed: %zu work folder%s, %zu unfinished result%s, %zu failed build%s%s%s\n", c.work,
 		       c.work == 1 ? "" : "s", c.results, c.results == 1 ? "" : "s", c.failed,
-		       c.failed == 1 ? "" : "s", c.store ? ", the package store" : "");
+		       c.failed == 1 ? "" : "s", c.store ? ", the package store" : "",
+		       c.dom0 ? ", the dom0 of pvimg verify" : "");
 	return 0;
 }

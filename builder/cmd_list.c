@@ -10,9 +10,15 @@
 
 static json_t *recipe_json(const struct pv_recipe *r)
 {
-	return json_pack("{s:s, s:s, s:s, s:I, s:i, s:I}", "name", r->name, "distribution", r->distribution,
-			 "suite", r->suite, "memory", (json_int_t)r->memory, "vcpus", (int)r->vcpus, "disk",
-			 (json_int_t)r->disk);
+	json_t *object = json_pack("{s:s, s:s, s:s, s:s}", "name", r->name, "kind", r->kind, "distribution",
+				   r->distribution, "suite", r->suite);
+
+	if (!pv_recipe_is_dom0(r)) {
+		json_object_set_new(object, "memory", json_integer((json_int_t)r->memory));
+		json_object_set_new(object, "vcpus", json_integer(r->vcpus));
+		json_object_set_new(object, "disk", json_integer((json_int_t)r->disk));
+	}
+	return object;
 }
 
 static void print_recipe(const struct pv_recipe *r)
@@ -21,8 +27,11 @@ static void print_recipe(const struct pv_recipe *r)
 	pv_autofree char *memory = pv_size_text(r->memory);
 	pv_autofree char *disk = pv_size_text(r->disk);
 
-	printf("%-14s %s %s (%s), %s memory, %u vcpu%s, %s disk\n", r->name, r->distribution,
-	       suite ? suite->version : "?", r->suite, memory, r->vcpus, r->vcpus == 1 ? "" : "s", disk);
+	printf("%-14s %s %s (%s), ", r->name, r->distribution, suite ? suite->version : "?", r->suite);
+	if (pv_recipe_is_dom0(r))
+		puts("the dom0 of pvimg verify");
+	else
+		printf("%s memory, %u vcpu%s, %s disk\n", memory, r->vcpus, r->vcpus == 1 ? "" : "s", disk);
 }
 
 int pv_cmd_list(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error *err)

@@ -38,41 +38,60 @@ static void print_explain(const struct pv_plan *plan, const struct pv_store *sto
 		       size);
 	else
 		printf("  fetch      from the store: all %zu packages are there\n", plan->npackages);
-	printf("  bootstrap  runs: trees are not kept between builds\n"
-	       "  install    runs: follows bootstrap\n"
-	       "  configure  runs: follows install\n"
-	       "  image      runs: follows configure\n");
+	if (pv_recipe_is_dom0(plan->recipe))
+		printf("  unpack     runs: trees are not kept between builds\n"
+		       "  initramfs  runs: follows unpack\n");
+	else
+		printf("  bootstrap  runs: trees are not kept between builds\n"
+		       "  install    runs: follows bootstrap\n"
+		       "  configure  runs: follows install\n"
+		       "  image      runs: follows configure\n");
 }
 
-static void print_plan(const struct pv_prepared *prepared)
+static void print_flavor(const struct pv_plan *plan)
 {
-	const struct pv_plan *plan = &prepared->plan;
 	pv_autofree char *memory = pv_size_text(plan->recipe->memory);
 	pv_autofree char *disk = pv_size_text(plan->disk_size);
-	pv_autofree char *download = pv_size_text(plan->download_bytes);
-	pv_autofree char *installed = pv_size_text(plan->installed_bytes);
-	pv_autofree char *mirror = pv_url_redacted(prepared->mirror);
-	pv_autofree char *security = prepared->security ? pv_url_redacted(prepared->security) : NULL;
-	pv_autofree char *keys = pv_strv_join(&prepared->archive->signed_by, " ");
+
+	printf("  flavor     %s memory, %u vcpu%s, %s disk\n", memory, plan->recipe->vcpus,
+	       plan->recipe->vcpus == 1 ? "" : "s", disk);
+}
+
+static void print_image(const struct pv_plan *plan)
+{
 	char uuid[37];
 
 	pv_uuid_text(plan->root_fs_uuid, uuid);
-	printf("%s: %s %s (%s), %s\n", plan->name, plan->suite->distribution, plan->suite->version,
-	       plan->suite->codename, plan->arch);
-	printf("  flavor     %s memory, %u vcpu%s, %s disk\n", memory, plan->recipe->vcpus,
-	       plan->recipe->vcpus == 1 ? "" : "s", disk);
-	printf("  mirror     %s (%s)%s\n", mirror, prepared->mirror_from,
-	       plan->stand_in ? ", a stand-in made by tests" : "");
-	printf("  security   %s\n", security ? security : "none");
-	printf("  signed by  %s (%s)\n", keys, prepared->archive->keyring_from);
-	printf("  epoch      %lld\n", (long long)plan->epoch);
-	printf("  packages   %zu, %s to download, %s installed\n", plan->npackages, download, installed);
 	printf("  kernel     %s\n", plan->suite->kernel_package);
 	printf("  root       ext4 %s on partition %u\n", uuid, plan->root.number);
 	printf("  memcached  %u MiB, %u connections, %u threads\n", plan->sizing.memcached_mib,
 	       plan->sizing.memcached_connections, plan->sizing.memcached_threads);
 	printf("  apache2    %u workers in at most %u processes\n", plan->sizing.apache_max_request_workers,
 	       plan->sizing.apache_server_limit);
+}
+
+static void print_plan(const struct pv_prepared *prepared)
+{
+	const struct pv_plan *plan = &prepared->plan;
+	bool is_dom0 = pv_recipe_is_dom0(plan->recipe);
+	pv_autofree char *download = pv_size_text(plan->download_bytes);
+	pv_autofree char *installed = pv_size_text(plan->installed_bytes);
+	pv_autofree char *mirror = pv_url_redacted(prepared->mirror);
+	pv_autofree char *security = prepared->security ? pv_url_redacted(prepared->security) : NULL;
+	pv_autofree char *keys = pv_strv_join(&prepared->archive->signed_by, " ");
+
+	printf("%s: %s %s (%s), %s%s\n", plan->name, plan->suite->distribution, plan->suite->version,
+	       plan->suite->codename, plan->arch, is_dom0 ? ", the dom0 of pvimg verify" : "");
+	if (!is_dom0)
+		print_flavor(plan);
+	printf("  mirror     %s (%s)%s\n", mirror, prepared->mirror_from,
+	       plan->stand_in ? ", a stand-in made by tests" : "");
+	printf("  security   %s\n", security ? security : "none");
+	printf("  signed by  %s (%s)\n", keys, prepared->archive->keyring_from);
+	printf("  epoch      %lld\n", (long long)plan->epoch);
+	printf("  packages   %zu, %s to download, %s installed\n", plan->npackages, download, installed);
+	if (!is_dom0)
+		print_image(plan);
 }
 
 static int plan_it(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipe, struct pv_error *err)

@@ -195,6 +195,18 @@ static int open_qcow2(struct pv_diskfile *d, const uint8_t *head, size_t len, st
 	return 0;
 }
 
+/* A disk has an MBR or a GPT (UEFI specification 5.3.2: the header is in the second sector). What has neither is no
+ * disk, unless the caller says that it is. */
+static int check_table(const struct pv_diskfile *d, const uint8_t *head, size_t len, struct pv_error *err)
+{
+	if (len >= 512 && head[510] == 0x55 && head[511] == 0xaa)
+		return 0;
+	if (len >= 520 && memcmp(head + 512, "EFI PART", 8) == 0)
+		return 0;
+	return pv_error_set(err, PV_ERR_STAGE, "%s: no disk image: it has no partition table; say --format raw if it is a disk",
+			    d->path);
+}
+
 int pv_diskfile_open(const char *path, const char *format, struct pv_diskfile *ret, struct pv_error *err)
 {
 	pv_autodiskfile d = PV_DISKFILE_INIT;
@@ -215,6 +227,8 @@ int pv_diskfile_open(const char *path, const char *format, struct pv_diskfile *r
 		rc = -1;
 	else
 		rc = check_raw(&d, head, (size_t)n, err);
+	if (rc == 0 && !format && d.format == PV_FORMAT_RAW)
+		rc = check_table(&d, head, (size_t)n, err);
 	if (rc < 0)
 		return -1;
 	*ret = d;

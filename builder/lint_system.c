@@ -98,6 +98,15 @@ static char *cloud_value(const struct pv_lint *lint, const char *parent, const c
 	return pv_steal(&value);
 }
 
+/* "[ a, 'b' ]" as words. Changes the text. */
+static void list_words(char *list, struct pv_strv *ret)
+{
+	for (char *p = list; *p; p++)
+		if (strchr("[],'\"", *p))
+			*p = ' ';
+	pv_lint_words(list, ret);
+}
+
 static void check_datasources(struct pv_lint *lint)
 {
 	static const char *const wanted[] = { "NoCloud", "ConfigDrive", "Ec2", "None" };
@@ -106,10 +115,7 @@ static void check_datasources(struct pv_lint *lint)
 
 	if (!list)
 		return pv_lint_fault(lint, "/etc/cloud sets no datasource_list");
-	for (char *p = list; *p; p++)
-		if (strchr("[],'\"", *p))
-			*p = ' ';
-	pv_lint_words(list, &words);
+	list_words(list, &words);
 	for (size_t i = 0; i < PV_COUNT(wanted); i++)
 		if (!pv_strv_has(&words, wanted[i]))
 			pv_lint_fault(lint, "/etc/cloud: datasource_list lacks %s", wanted[i]);
@@ -263,6 +269,24 @@ static void check_clock(struct pv_lint *lint)
 	pv_lint_want_enabled(lint, "multi-user.target", "chrony.service");
 }
 
+/* What takes seconds of every boot, or of the first, and serves no guest. The reasons are where each is switched off. */
+static void check_boot_waste(struct pv_lint *lint)
+{
+	static const char reap[] = "/etc/systemd/system/multi-user.target.wants/e2scrub_reap.service";
+	pv_autofree char *types = cloud_value(lint, NULL, "ssh_genkeytypes");
+	pv_autostrv words = PV_STRV_INIT;
+	struct pv_image_stat st;
+
+	if (types)
+		list_words(types, &words);
+	if (!pv_strv_has(&words, "ed25519") || pv_strv_has(&words, "rsa") || pv_strv_has(&words, "dsa"))
+		pv_lint_fault(lint, "/etc/cloud: ssh_genkeytypes is %s: the first boot waits for RSA or DSA keys",
+			      types ? types : "not set");
+	pv_lint_want_line(lint, "/etc/modprobe.d/50-pvimg.conf", "blacklist cfg80211");
+	if (!pv_lint_has_package(lint, "lvm2") && pv_image_stat(lint->image, reap, &st))
+		pv_lint_fault(lint, "%s is there, without lvm2", reap);
+}
+
 const struct pv_lint_check pv_lint_system_checks[] = {
 	{ "suite", "a distribution and suite that pvimg knows", check_suite },
 	{ "packages", "every package is wholly installed", check_packages },
@@ -274,5 +298,6 @@ const struct pv_lint_check pv_lint_system_checks[] = {
 	{ "ssh-passwords", "nobody logs in by ssh with a password", check_ssh_passwords },
 	{ "accounts", "root and all others are locked, no key is let in", check_accounts },
 	{ "clock", "chrony runs: Xen sets a guest's clock at boot only", check_clock },
+	{ "boot-waste", "no seconds of a boot go to what serves no guest", check_boot_waste },
 	{ NULL, NULL, NULL },
 };

@@ -422,3 +422,22 @@ void pv_log_stage_end(struct pv_log *log, bool ok, const char *note)
 		terminal_line(log, line);
 	}
 }
+
+/* --- the end --- */
+
+void pv_log_result(struct pv_log *log, const char *image, const char *path)
+{
+	pv_autofree char *name = pv_printable(image, strlen(image)), *where = pv_printable(path, strlen(path));
+
+	if (log && log->mode == PV_LOG_JSON)
+		json_line(json_pack("{s:s, s:s, s:s}", "event", "result", "image", name, "path", where));
+}
+
+void pv_log_error(struct pv_log *log, const struct pv_error *cause)
+{
+	const char *words = cause->text ? cause->text : "failed";
+	pv_autofree char *text = pv_printable(words, strlen(words));
+
+	if (log && log->mode == PV_LOG_JSON)
+		json_line(json_pack("{s:s, s:i, s:s}", "event", "error", "exit", (int)cause->kind, "text", text));
+}

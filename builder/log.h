@@ -50,4 +50,9 @@ void pv_log_tick(struct pv_log *log);
 /* note: one short phrase, or NULL ("88 packages", "from the store"). */
 void pv_log_stage_end(struct pv_log *log, bool ok, const char *note);
 
+/* What programs read last: {"event":"result","image":..,"path":..} for each image made, or {"event":"error","exit":..,
+ * "text":..}. JSON mode only: a person reads the message that the command and main print. */
+void pv_log_result(struct pv_log *log, const char *image, const char *path);
+void pv_log_error(struct pv_log *log, const struct pv_error *cause);
+
 #endif

@@ -13,6 +13,7 @@
 #include "fetch.h"
 #include "fsutil.h"
 #include "proc.h"
+#include "sizing.h"
 #include "version.h"
 
 #ifndef PV_DATADIR
@@ -27,7 +28,8 @@ enum {
 	FOR_LINT = 1u << 3,
 	FOR_DOCTOR = 1u << 4,
 	FOR_CLEAN = 1u << 5,
-	FOR_ALL = (1u << 6) - 1,
+	FOR_VERIFY = 1u << 6,
+	FOR_ALL = (1u << 7) - 1,
 };
 
 struct command {
@@ -42,6 +44,7 @@ static const struct command commands[] = {
 	{ "plan", "NAME", "show what a build would do", pv_cmd_plan, FOR_PLAN, 1, 1 },
 	{ "list", "", "list the recipes", pv_cmd_list, FOR_LIST, 0, 0 },
 	{ "lint", "IMAGE", "check a finished raw image without booting it", pv_cmd_lint, FOR_LINT, 1, 1 },
+	{ "verify", "IMAGE", "boot an image as a PVHVM guest under Xen and judge it", pv_cmd_verify, FOR_VERIFY, 1, 1 },
 	{ "doctor", "", "tell what this host can and cannot do", pv_cmd_doctor, FOR_DOCTOR, 0, 0 },
 	{ "clean", "", "remove what interrupted builds left", pv_cmd_clean, FOR_CLEAN, 0, 0 },
 };
@@ -53,10 +56,10 @@ struct option_row {
 };
 
 static const struct option_row options[] = {
-	{ "out", "DIR", "put results into DIR/NAME (default: out/images)", 'o',
-	  FOR_BUILD | FOR_DOCTOR | FOR_CLEAN },
+	{ "out", "DIR", "put results there (default: out/images; verify: beside it)", 'o',
+	  FOR_BUILD | FOR_DOCTOR | FOR_CLEAN | FOR_VERIFY },
 	{ "cache", "DIR", "package store and work folders (default: ~/.cache/pvimg)", 'c',
-	  FOR_BUILD | FOR_PLAN | FOR_DOCTOR | FOR_CLEAN },
+	  FOR_BUILD | FOR_PLAN | FOR_DOCTOR | FOR_CLEAN | FOR_VERIFY },
 	{ "recipes", "DIR", "recipes are in DIR, overlays in DIR/../overlays", 'r',
 	  FOR_BUILD | FOR_PLAN | FOR_LIST },
 	{ "suite", "NAME", "another suite of the same distribution", 's', FOR_BUILD | FOR_PLAN },
@@ -64,12 +67,24 @@ static const struct option_row options[] = {
 	{ "security", "URL", "archive of security updates; none: without them", 'S', FOR_BUILD | FOR_PLAN },
 	{ "keyring", "FILE", "keys that sign the archive", 'k', FOR_BUILD | FOR_PLAN },
 	{ "set", "KEY=VALUE", "another value for a recipe's key; may be repeated", 'x', FOR_BUILD | FOR_PLAN },
-	{ "jobs", "N", "downloads at the same time (default: 8)", 'j', FOR_BUILD | FOR_PLAN },
+	{ "jobs", "N", "downloads at the same time (default: 8)", 'j', FOR_BUILD | FOR_PLAN | FOR_VERIFY },
 	{ "allow-older", NULL, "take an archive that is older than one seen before", 'A', FOR_BUILD | FOR_PLAN },
 	{ "wait", NULL, "wait for another build of the same image (default)", 'w', FOR_BUILD },
 	{ "no-wait", NULL, "fail when the same image is being built", 'W', FOR_BUILD },
+	{ "no-verify", NULL, "do not boot the image that was made", 'n', FOR_BUILD },
+	{ "driver", "NAME", "auto, xl, xen-in-qemu or kvm-xen (default: auto)", 'd', FOR_BUILD | FOR_VERIFY },
+	{ "deadline", "SECONDS", "a boot that takes longer has failed (default: 600)", 'D', FOR_BUILD | FOR_VERIFY },
+	{ "no-load", NULL, "without the test under load", 'L', FOR_BUILD | FOR_VERIFY },
+	{ "no-saved", NULL, "start dom0 from nothing, not from its saved state", 'F', FOR_BUILD | FOR_VERIFY },
+	{ "memory", "SIZE", "the guest's memory (default: the flavor's, else 2GiB)", 'M', FOR_VERIFY },
+	{ "vcpus", "N", "the guest's processors (default: the flavor's, else 2)", 'C', FOR_VERIFY },
+	{ "firmware", "NAME", "bios or uefi (default: bios)", 'f', FOR_VERIFY },
+	{ "ovmf", "FILE", "for uefi: an OVMF built for Xen", 'O', FOR_VERIFY },
+	{ "format", "NAME", "raw or qcow2 (default: by the file's first bytes)", 'R', FOR_VERIFY },
+	{ "as", "NAME", "boot as pvhvm, hvm, pvh or pv (default: pvhvm)", 'G', FOR_VERIFY },
+	{ "extra-disk", "FILE", "a second disk for the guest, read-only", 'E', FOR_VERIFY },
 	{ "explain", NULL, "say why each stage would run", 'e', FOR_PLAN },
-	{ "all", NULL, "the package store too", 'a', FOR_CLEAN },
+	{ "all", NULL, "the package store and verify's dom0 too", 'a', FOR_CLEAN },
 	{ "json", NULL, "print JSON", 'J', FOR_ALL },
 	{ "verbose", NULL, "show what the programs that run inside say", 'v', FOR_ALL },
 	{ "help", NULL, "show this help", 'h', FOR_ALL },
@@ -83,7 +98,8 @@ static void print_help(FILE *to)
 		fprintf(to, "  %-8s%-10s%s\n", commands[i].name, commands[i].operands, commands[i].summary);
 	fputs("  help    [COMMAND] show this help, or a command's options\n\n"
 	      "Exit codes: 0 done, 1 a stage failed, 2 usage, 3 recipe refused,\n"
-	      "4 this host lacks something, 6 archive or signature, 7 lint found faults.\n"
+	      "4 this host lacks something, 5 verdict not green, 6 archive or signature,\n"
+	      "7 lint found faults.\n"
 	      "More: pvimg(1), pvimg-recipe(5).\n", to);
 }
 
@@ -137,12 +153,21 @@ static const struct option_row *row_of_key(int key)
 	return NULL;
 }
 
+static int take_number(int key, const char *value, unsigned max, unsigned *ret, struct pv_error *err)
+{
+	uint64_t n;
+
+	if (pv_parse_u64(value, 1, max, &n) < 0)
+		return pv_error_set(err, PV_ERR_USAGE, "--%s %s: a number from 1 to %u is wanted",
+				    row_of_key(key)->name, value, max);
+	*ret = (unsigned)n;
+	return 0;
+}
+
 static int take_option(struct pv_opts *opts, int key, const char *value, struct pv_error *err)
 {
-	uint64_t jobs;
-
 	/* An empty one is a variable that was not set in somebody's script; the recipe's keys say more of theirs. */
-	if (value && !*value && strchr("ocrk", key))
+	if (value && !*value && strchr("ocrkdfORGE", key))
 		return pv_error_set(err, PV_ERR_USAGE, "--%s: the value is empty; give one or leave the option out",
 				    row_of_key(key)->name);
 	switch (key) {
@@ -159,13 +184,24 @@ static int take_option(struct pv_opts *opts, int key, const char *value, struct 
 	case 'W': opts->no_wait = true; return 0;
 	case 'e': opts->explain = true; return 0;
 	case 'a': opts->all = true; return 0;
+	case 'n': opts->no_verify = true; return 0;
+	case 'd': opts->driver = value; return 0;
+	case 'L': opts->no_load = true; return 0;
+	case 'F': opts->no_saved = true; return 0;
+	case 'f': opts->firmware = value; return 0;
+	case 'O': opts->ovmf = value; return 0;
+	case 'R': opts->format = value; return 0;
+	case 'G': opts->as = value; return 0;
+	case 'E': opts->extra_disk = value; return 0;
 	case 'J': opts->json = true; return 0;
 	case 'v': opts->verbose = true; return 0;
-	case 'j':
-		if (pv_parse_u64(value, 1, 64, &jobs) < 0)
-			return pv_error_set(err, PV_ERR_USAGE, "--jobs %s: a number from 1 to 64 is wanted", value);
-		opts->jobs = (unsigned)jobs;
+	case 'M':
+		if (pv_parse_size(value, &opts->memory) < 0 || opts->memory % (1u << 20) || !opts->memory)
+			return pv_error_set(err, PV_ERR_USAGE, "--memory %s: whole MiB are wanted, as in 2GiB", value);
 		return 0;
+	case 'j': return take_number(key, value, 64, &opts->jobs, err);
+	case 'C': return take_number(key, value, PV_SIZING_MAX_VCPUS, &opts->vcpus, err);
+	case 'D': return take_number(key, value, 86400, &opts->deadline_s, err);
 	default:
 		return pv_error_set(err, PV_ERR_USAGE, "option -%c is not handled", key);
 	}
@@ -290,15 +326,22 @@ static void paths_done(struct pv_paths *paths)
 	pv_freep(&paths->cache_dir);
 }
 
+/* A build is followed as it goes: its JSON is one object a line, the last ones its results or its error. */
 static int run_command(const struct command *cmd, struct pv_cmd_ctx *ctx, int argc, char **argv,
 		       struct pv_error *err)
 {
 	bool json_lines = ctx->opts.json && cmd->mask == FOR_BUILD;
 
-	if (find_paths(&ctx->opts, &ctx->paths, err) < 0)
-		return -1;
 	ctx->log = pv_log_new(json_lines ? PV_LOG_JSON : PV_LOG_AUTO, ctx->opts.verbose);
-	int rc = cmd->run(ctx, argc, argv, err);
+	int rc = find_paths(&ctx->opts, &ctx->paths, err);
+	if (rc == 0)
+		rc = cmd->run(ctx, argc, argv, err);
+	if (rc < 0)
+		pv_log_error(ctx->log, err);
+	for (int i = 0; json_lines && rc == 0 && i < argc; i++) {
+		pv_autofree char *path = pv_fmt("%s/%s/%s.raw", ctx->paths.out_dir, argv[i], argv[i]);
+		pv_log_result(ctx->log, argv[i], path);
+	}
 	pv_log_free(ctx->log);
 	return rc;
 }
@@ -339,6 +382,7 @@ int main(int argc, char **argv)
 	umask(022);	/* what sandboxes see of ours must be readable there */
 	pv_proc_catch_signals();
 	if (pv_fetch_global_init(&err) < 0 || run(argc, argv, &err) < 0) {
+		fflush(stdout);		/* what was found comes before what it means */
 		fprintf(stderr, "pvimg: %s\n", err.text ? err.text : "failed");
 		return err.kind == PV_OK ? PV_ERR_STAGE : (int)err.kind;
 	}

@@ -92,7 +92,8 @@ static json_t *package_json(int root_fd, const struct pv_package *p)
 	return object;
 }
 
-int pv_manifest_write(const struct pv_plan *plan, const char *root, const char *path, struct pv_error *err)
+int pv_manifest_write(const struct pv_plan *plan, const struct pv_settings *settings, const char *root, const char *path,
+		      struct pv_error *err)
 {
 	pv_autoclose int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	json_t *packages = json_array();
@@ -109,6 +110,10 @@ int pv_manifest_write(const struct pv_plan *plan, const char *root, const char *
 				     plan->arch, "archive", plan->stand_in ? "stand-in" : "distribution", "epoch",
 				     (json_int_t)plan->epoch, "disk_size", (json_int_t)plan->disk_size,
 				     "packages", packages);
+	if (settings) {
+		json_object_set_new(manifest, "flavor", pv_settings_flavor_json(settings));
+		json_object_set_new(manifest, "settings", pv_settings_json(settings));
+	}
 	pv_autofree char *text = json_dumps(manifest, JSON_INDENT(1) | JSON_SORT_KEYS);
 	json_decref(manifest);
 	pv_autofree char *line = pv_fmt("%s\n", text ? text : "{}");

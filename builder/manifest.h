@@ -4,11 +4,13 @@
 #define PV_MANIFEST_H
 
 #include "plan.h"
+#include "settings.h"
 
 /* Writes the manifest of an installed tree to path; licenses are read from the tree's machine-readable
- * copyright files (DEP-5), without following a link out of the tree. Schema pvimg.manifest/1. */
-int pv_manifest_write(const struct pv_plan *plan, const char *root, const char *path, struct pv_error *err)
-	PV_MUST_CHECK;
+ * copyright files (DEP-5), without following a link out of the tree. settings: what verify will ask the running guest
+ * for; NULL: it is no image. Schema pvimg.manifest/1. */
+int pv_manifest_write(const struct pv_plan *plan, const struct pv_settings *settings, const char *root, const char *path,
+		      struct pv_error *err) PV_MUST_CHECK;
 
 /* Compares the tree's dpkg status with the plan: every planned package installed in exactly that version, nothing
  * else. PV_ERR_STAGE names up to five that differ. */

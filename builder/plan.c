@@ -34,11 +34,13 @@ static void name_packages(struct pv_plan *plan)
 	const struct pv_suite *suite = plan->suite;
 	struct pv_strv *names = &plan->install_packages;
 
-	pv_strv_add(names, suite->kernel_package);
-	pv_strv_add_all(names, suite->boot_packages);
-	pv_strv_add_all(names, suite->system_packages);
-	if (suite->guest_agent)
-		pv_strv_add(names, suite->guest_agent);
+	if (!pv_recipe_is_dom0(plan->recipe)) {
+		pv_strv_add(names, suite->kernel_package);
+		pv_strv_add_all(names, suite->boot_packages);
+		pv_strv_add_all(names, suite->system_packages);
+		if (suite->guest_agent)
+			pv_strv_add(names, suite->guest_agent);
+	}
 	for (size_t i = 0; i < plan->recipe->packages.n; i++)
 		pv_strv_add(names, plan->recipe->packages.v[i]);
 	pv_strv_sort(names);
@@ -55,8 +57,10 @@ int pv_plan_make(const struct pv_recipe *recipe, struct pv_plan *ret, struct pv_
 	ret->name = pv_xstrdup(recipe->name);
 	ret->recipe = recipe;
 	ret->arch = "amd64";
-	pv_sizing_compute(recipe->memory / PV_DISK_MIB, recipe->vcpus, &ret->sizing);
-	lay_out(ret);
+	if (!pv_recipe_is_dom0(recipe)) {
+		pv_sizing_compute(recipe->memory / PV_DISK_MIB, recipe->vcpus, &ret->sizing);
+		lay_out(ret);
+	}
 	name_packages(ret);
 	return 0;
 }
@@ -99,8 +103,10 @@ int pv_plan_set_epoch(struct pv_plan *plan, int64_t newest_date, bool stand_in, 
 	if (find_epoch(newest_date, &plan->epoch, err) < 0)
 		return -1;
 	plan->stand_in = stand_in;
-	derive_ids(plan);
-	pv_plan_vars(plan, &plan->vars);
+	if (!pv_recipe_is_dom0(plan->recipe)) {
+		derive_ids(plan);
+		pv_plan_vars(plan, &plan->vars);
+	}
 	return 0;
 }
 
@@ -129,7 +135,7 @@ int pv_plan_set_packages(struct pv_plan *plan, struct pv_resolution *res, struct
 		plan->download_bytes += plan->packages[i].size;
 		plan->installed_bytes += plan->packages[i].installed_kib * 1024;
 	}
-	return check_disk(plan, err);
+	return pv_recipe_is_dom0(plan->recipe) ? 0 : check_disk(plan, err);
 }
 
 static int by_name(const void *name, const void *package)

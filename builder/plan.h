@@ -39,6 +39,7 @@ struct pv_partition {
 	uint8_t uuid[16];		/* partition GUID */
 };
 
+/* Of a dom0 (pv_recipe_is_dom0) sizing, vars, base, disk and ids stay empty. */
 struct pv_plan {
 	char *name;
 	const struct pv_recipe *recipe;		/* borrowed; outlives the plan */

@@ -51,14 +51,10 @@ static json_t *packages_json(const struct pv_plan *plan)
 	return list;
 }
 
-char *pv_plan_json(const struct pv_plan *plan)
+/* What only an image has. */
+static void add_image(const struct pv_plan *plan, json_t *root)
 {
-	json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "schema", "pvimg.plan/1", "name", plan->name,
-				 "distribution", plan->suite->distribution, "suite", plan->suite->codename,
-				 "architecture", plan->arch, "kernel", plan->suite->kernel_package);
-
-	json_object_set_new(root, "archive", json_string(plan->stand_in ? "stand-in" : "distribution"));
-	json_object_set_new(root, "epoch", json_integer(plan->epoch));
+	json_object_set_new(root, "kernel", json_string(plan->suite->kernel_package));
 	json_object_set_new(root, "flavor",
 			    json_pack("{s:I, s:i, s:I}", "memory", (json_int_t)plan->recipe->memory, "vcpus",
 				      (int)plan->recipe->vcpus, "disk", (json_int_t)plan->disk_size));
@@ -67,8 +63,20 @@ char *pv_plan_json(const struct pv_plan *plan)
 				      partition_json(&plan->bios), "esp", partition_json(&plan->esp), "root",
 				      partition_json(&plan->root), "filesystem", uuid_json(plan->root_fs_uuid)));
 	json_object_set_new(root, "overlays", strv_json(&plan->recipe->overlays));
-	json_object_set_new(root, "requested", strv_json(&plan->install_packages));
 	json_object_set_new(root, "variables", vars_json(&plan->vars));
+}
+
+char *pv_plan_json(const struct pv_plan *plan)
+{
+	json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "schema", "pvimg.plan/1", "kind", plan->recipe->kind,
+				 "name", plan->name, "distribution", plan->suite->distribution, "suite",
+				 plan->suite->codename, "architecture", plan->arch);
+
+	json_object_set_new(root, "archive", json_string(plan->stand_in ? "stand-in" : "distribution"));
+	json_object_set_new(root, "epoch", json_integer(plan->epoch));
+	if (!pv_recipe_is_dom0(plan->recipe))
+		add_image(plan, root);
+	json_object_set_new(root, "requested", strv_json(&plan->install_packages));
 	json_object_set_new(root, "download_bytes", json_integer((json_int_t)plan->download_bytes));
 	json_object_set_new(root, "installed_bytes", json_integer((json_int_t)plan->installed_bytes));
 	json_object_set_new(root, "packages", packages_json(plan));

@@ -124,6 +124,7 @@ static int resolve(const struct pv_prepare_request *req, struct pv_prepared *ret
 	const struct pv_resolve_request want = {
 		.work_dir = dir, .arch = ret->plan.arch, .indexes = ret->indexes, .nindexes = ret->nindexes,
 		.names = &ret->plan.install_packages, .base_names = base_names,
+		.no_base = pv_recipe_is_dom0(req->recipe),
 	};
 
 	if (pv_resolve(&want, &res, err) < 0)
@@ -136,6 +137,8 @@ static int check_overlays(const struct pv_prepare_request *req, const struct pv_
 {
 	struct pv_vars vars = { 0 };
 
+	if (pv_recipe_is_dom0(req->recipe))
+		return 0;
 	pv_plan_vars(plan, &vars);
 	int rc = pv_overlay_check(req->overlays_dir, &req->recipe->overlays, &vars, err);
 	pv_vars_done(&vars);

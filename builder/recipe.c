@@ -341,9 +341,9 @@ int pv_recipe_load(const char *recipes_dir, const char *name, const struct pv_re
 
 void pv_recipe_done(struct pv_recipe *r)
 {
-	char **texts[] = { &r->name,    &r->path,    &r->base_path,    &r->distribution,
-			   &r->suite,   &r->mirror,  &r->image_mirror, &r->security,
-			   &r->keyring, &r->hostname };
+	char **texts[] = { &r->name,    &r->path,     &r->base_path, &r->kind,
+			   &r->distribution, &r->suite, &r->mirror,  &r->image_mirror,
+			   &r->security, &r->keyring, &r->hostname };
 	struct pv_strv *lists[] = { &r->trusted_keys, &r->components, &r->packages, &r->overlays };
 
 	for (size_t i = 0; i < PV_COUNT(texts); i++)
@@ -356,6 +356,11 @@ void pv_recipe_done(struct pv_recipe *r)
 	}
 	free(r->options);
 	*r = (struct pv_recipe){ 0 };
+}
+
+bool pv_recipe_is_dom0(const struct pv_recipe *r)
+{
+	return pv_streq(r->kind, PV_KIND_DOM0);
 }
 
 int pv_recipe_names(const char *recipes_dir, struct pv_strv *ret, struct pv_error *err)

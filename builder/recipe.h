@@ -3,6 +3,7 @@
 #ifndef PV_RECIPE_H
 #define PV_RECIPE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "error.h"
@@ -31,6 +32,7 @@ struct pv_recipe {
 	char *name;			/* the file's name without .yaml */
 	char *path;			/* the file itself */
 	char *base_path;		/* its base's file, or NULL */
+	char *kind;			/* kind: "image", also when not said, or "dom0" */
 	char *distribution;		/* distribution: */
 	char *suite;			/* suite: (codename) */
 	uint64_t memory, disk;		/* flavor: memory, disk: bytes */
@@ -66,6 +68,10 @@ int pv_recipe_load_mem(const char *name, const char *text, size_t len, const cha
 
 void pv_recipe_done(struct pv_recipe *r);
 #define pv_autorecipe __attribute__((cleanup(pv_recipe_done))) struct pv_recipe
+
+/* What it makes is no disk image but the dom0 that xen-in-qemu boots. Flavor, overlays, options, image-mirror and hostname
+ * say nothing then, and a recipe that has them is refused. */
+bool pv_recipe_is_dom0(const struct pv_recipe *r);
 
 /* Names of all recipes in a folder, sorted. */
 int pv_recipe_names(const char *recipes_dir, struct pv_strv *ret, struct pv_error *err) PV_MUST_CHECK;

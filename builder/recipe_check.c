@@ -287,36 +287,62 @@ static bool find_set(const struct pv_recipe_sets *sets, const char *name, struct
 	return false;
 }
 
+/* What the recipe, its base and the command line make together. */
+struct whole {
+	const char *file, *base_file;
+	const struct pv_yaml_node *recipe, *base;
+	const struct pv_recipe_sets *sets;
+	struct pv_findings *findings;
+};
+
+/* The place that counts: the command line's, else the recipe's, else its base's. */
+static bool find(const struct whole *w, const char *name, struct place *ret)
+{
+	return find_set(w->sets, name, ret) || find_in(w->recipe, w->file, name, ret) ||
+	       find_in(w->base, w->base_file, name, ret);
+}
+
+static void check_missing(const struct whole *w, const char *name)
+{
+	pv_autofree char *section = pv_xstrndup(name, strcspn(name, "."));
+	const struct pv_yaml_node *node = strchr(name, '.') ? pv_yaml_at(w->recipe, section) : NULL;
+
+	if (node && node->kind != PV_YAML_MAPPING)
+		return; /* has its finding */
+	pv_findings_add(w->findings, w->file, node ? node->key_line : 1,
+			node ? node->key_column : 1, "missing key \"%s\"%s", name,
+			w->base ? "; its base does not give it either" : "");
+}
+
+static void check_keys(const struct whole *w)
+{
+	const struct pv_recipe_key *keys = pv_recipe_keys();
+	struct place kind = { 0 }, place;
+	bool is_dom0 = find(w, "kind", &kind) && pv_streq(kind.text, PV_KIND_DOM0);
+
+	for (size_t i = 0; i < PV_RECIPE_KEYS; i++) {
+		bool given = find(w, keys[i].name, &place);
+
+		if (is_dom0 && keys[i].image_only && given)
+			pv_findings_add(w->findings, place.file, place.line, place.column,
+					"%s: says nothing about a dom0; leave it out",
+					keys[i].name);
+		else if (!given && keys[i].required && !(is_dom0 && keys[i].image_only))
+			check_missing(w, keys[i].name);
+	}
+}
+
 void pv_recipe_check_whole(const char *file, const struct pv_yaml_node *recipe,
 			   const char *base_file, const struct pv_yaml_node *base,
 			   const struct pv_recipe_sets *sets, struct pv_findings *findings)
 {
-	const struct pv_recipe_key *keys = pv_recipe_keys();
-	struct place suite = { 0 }, distribution = { 0 }, place;
+	const struct whole w = { file, base_file, recipe, base, sets, findings };
+	struct place suite = { 0 }, distribution = { 0 };
 
 	if (recipe->kind != PV_YAML_MAPPING || (base && base->kind != PV_YAML_MAPPING))
 		return; /* what is missing cannot be told */
-	for (size_t i = 0; i < PV_RECIPE_KEYS; i++) {
-		const char *name = keys[i].name;
-
-		if (!keys[i].required || find_set(sets, name, &place) ||
-		    find_in(recipe, file, name, &place) || find_in(base, base_file, name, &place))
-			continue;
-		pv_autofree char *section = pv_xstrndup(name, strcspn(name, "."));
-		const struct pv_yaml_node *node =
-			strchr(name, '.') ? pv_yaml_at(recipe, section) : NULL;
-
-		if (node && node->kind != PV_YAML_MAPPING)
-			continue; /* has its finding */
-		pv_findings_add(findings, file, node ? node->key_line : 1,
-				node ? node->key_column : 1, "missing key \"%s\"%s", name,
-				base ? "; its base does not give it either" : "");
-	}
-	bool have = (find_set(sets, "suite", &suite) || find_in(recipe, file, "suite", &suite) ||
-		     find_in(base, base_file, "suite", &suite)) &&
-		    (find_set(sets, "distribution", &distribution) ||
-		     find_in(recipe, file, "distribution", &distribution) ||
-		     find_in(base, base_file, "distribution", &distribution));
+	check_keys(&w);
+	bool have = find(&w, "suite", &suite) && find(&w, "distribution", &distribution);
 
 	if (!have || !suite.text || !distribution.text)
 		return;

@@ -67,6 +67,14 @@ static bool check_name(const char *value, struct pv_str *why)
 						       "\".\" and \"-\", at most 64, no path");
 }
 
+static bool check_kind(const char *value, struct pv_str *why)
+{
+	static const char *const kinds[] = { PV_KIND_IMAGE, PV_KIND_DOM0, NULL };
+
+	return pv_streq(value, kinds[0]) || pv_streq(value, kinds[1]) ||
+	       refuse_unknown(why, "known kind", value, kinds);
+}
+
 static bool check_distribution(const char *value, struct pv_str *why)
 {
 	return pv_suite_names(value) ||
@@ -188,6 +196,11 @@ static bool check_hostname(const char *value, struct pv_str *why)
 
 static const struct pv_recipe_key keys[] = {
 	{ .name = "base", .type = PV_KEY_BASE, .check = check_name },
+	{ .name = "kind",
+	  .type = PV_KEY_TEXT,
+	  .check = check_kind,
+	  .fallback = PV_KIND_IMAGE,
+	  AT(kind) },
 	{ .name = "distribution",
 	  .type = PV_KEY_TEXT,
 	  .required = true,
@@ -195,18 +208,21 @@ static const struct pv_recipe_key keys[] = {
 	  AT(distribution) },
 	{ .name = "suite", .type = PV_KEY_TEXT, .required = true, .check = check_suite, AT(suite) },
 	{ .name = "flavor.memory",
+	  .image_only = true,
 	  .type = PV_KEY_SIZE,
 	  .required = true,
 	  AT(memory),
 	  .min = PV_SIZING_MIN_MIB * MIB,
 	  .max = PV_SIZING_MAX_MIB * MIB },
 	{ .name = "flavor.vcpus",
+	  .image_only = true,
 	  .type = PV_KEY_COUNT,
 	  .required = true,
 	  AT(vcpus),
 	  .min = 1,
 	  .max = PV_SIZING_MAX_VCPUS },
 	{ .name = "flavor.disk",
+	  .image_only = true,
 	  .type = PV_KEY_SIZE,
 	  .required = true,
 	  AT(disk),
@@ -214,6 +230,7 @@ static const struct pv_recipe_key keys[] = {
 	  .max = DISK_MAX },
 	{ .name = "mirror", .type = PV_KEY_TEXT, .secret = true, .check = check_url, AT(mirror) },
 	{ .name = "image-mirror",
+	  .image_only = true,
 	  .type = PV_KEY_TEXT,
 	  .secret = true,
 	  .check = check_public_url,
@@ -237,14 +254,28 @@ static const struct pv_recipe_key keys[] = {
 	  AT(packages) },
 	{ .name = "overlays",
 	  .type = PV_KEY_LIST,
+	  .image_only = true,
 	  .adds = true,
 	  .check = check_overlay,
 	  AT(overlays) },
-	{ .name = "hostname", .type = PV_KEY_TEXT, .check = check_hostname, AT(hostname) },
+	{ .name = "hostname",
+	  .type = PV_KEY_TEXT,
+	  .image_only = true,
+	  .check = check_hostname,
+	  AT(hostname) },
 	/* Switches of overlays; each is off because it was not measured to help on 1 to 4 vcpus. */
-	{ .name = "options.memcached-large-pages", .type = PV_KEY_SWITCH, .fallback = "false" },
-	{ .name = "options.memcached-lock-memory", .type = PV_KEY_SWITCH, .fallback = "false" },
-	{ .name = "options.memcached-pin-cpus", .type = PV_KEY_SWITCH, .fallback = "false" },
+	{ .name = "options.memcached-large-pages",
+	  .type = PV_KEY_SWITCH,
+	  .image_only = true,
+	  .fallback = "false" },
+	{ .name = "options.memcached-lock-memory",
+	  .type = PV_KEY_SWITCH,
+	  .image_only = true,
+	  .fallback = "false" },
+	{ .name = "options.memcached-pin-cpus",
+	  .type = PV_KEY_SWITCH,
+	  .image_only = true,
+	  .fallback = "false" },
 };
 _Static_assert(PV_COUNT(keys) == PV_RECIPE_KEYS, "PV_RECIPE_KEYS is the number of rows");
 

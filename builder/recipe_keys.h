@@ -29,13 +29,19 @@ struct pv_recipe_key {
 	bool required : 1;		/* by the recipe and its base together */
 	bool adds : 1;			/* a list that is added to the base's, not in its place */
 	bool secret : 1;		/* may bear a password: never quoted */
+	bool image_only : 1;		/* means something in an image's recipe alone: refused in others, and not
+					 * required there */
 	pv_key_check_fn *check;		/* of a text or a list's member; NULL: the type's only */
 	uint64_t min, max;
 	const char *fallback;		/* of a text or switch that nobody gave; may be NULL */
 	size_t offset;			/* in struct pv_recipe, but for BASE and SWITCH */
 };
 
-#define PV_RECIPE_KEYS 18u
+/* Values of `kind`. */
+#define PV_KIND_IMAGE "image"
+#define PV_KIND_DOM0  "dom0"
+
+#define PV_RECIPE_KEYS 19u
 /* PV_RECIPE_KEYS rows; the keys of one section stand together. */
 const struct pv_recipe_key *pv_recipe_keys(void);
 

@@ -172,6 +172,12 @@ void pv_report_number(struct pv_report *report, const char *key, uint64_t value)
 		json_object_set_new(report->numbers, key, number_json(value));
 }
 
+void pv_report_verified(struct pv_report *report, const char *words)
+{
+	if (report)
+		json_object_set_new(report->root, "verified", json_string(words));
+}
+
 void pv_report_archive(struct pv_report *report, int64_t epoch, int stand_in)
 {
 	if (!report)

@@ -41,6 +41,9 @@ void pv_report_number(struct pv_report *report, const char *key, uint64_t value)
 /* The epoch of the image and whether the archive was a stand-in. */
 void pv_report_archive(struct pv_report *report, int64_t epoch, int stand_in);
 
+/* What verification said: "PVHVM", "did not boot: kernel panic"; until then the report says "not verified". */
+void pv_report_verified(struct pv_report *report, const char *words);
+
 /* Writes {"schema": "pvimg.report/1", ..} with sorted keys, whole or not at all, mode 0644. */
 int pv_report_write(const struct pv_report *report, const char *path, struct pv_error *err) PV_MUST_CHECK;
 

@@ -342,6 +342,11 @@ static int reduced_paths(const struct pv_resolve_request *req, struct pv_strv *r
 	return pv_mkdirs(req->work_dir, 0755, err);
 }
 
+/* dist-upgrade installs what is essential, and apt takes itself for that. */
+static const char nothing_essential[] =
+	"pkgCacheGen::Essential \"none\";\n"
+	"pkgCacheGen::ForceEssential \"\";\n";
+
 static int make_apt(const struct pv_resolve_request *req, const struct pv_strv *reduced, const char *dir,
 		    struct pv_error *err)
 {
@@ -349,7 +354,7 @@ static int make_apt(const struct pv_resolve_request *req, const struct pv_strv *
 	const struct pv_aptree_apt apt = {
 		/* The archive's own place does not matter here: nothing of it is opened. */
 		.dir = dir, .seen_dir = ".", .archive_dir = "/pvimg/archive", .arch = req->arch,
-		.private_state = true,
+		.private_state = true, .extra_conf = req->no_base ? nothing_essential : NULL,
 	};
 
 	for (size_t i = 0; i < req->nindexes; i++) {
@@ -373,7 +378,11 @@ int pv_resolve(const struct pv_resolve_request *req, struct pv_resolution *ret, 
 		return pv_error_set(err, PV_ERR_ARCHIVE, "no index to resolve packages from");
 	if (check_names(req->names, &names, err) < 0 ||
 	    pv_survey(req->indexes, req->nindexes, &names, req->base_names, &survey, err) < 0 ||
-	    check_found(req, &names, &survey, err) < 0 || reduced_paths(req, &reduced, err) < 0 ||
+	    check_found(req, &names, &survey, err) < 0)
+		return -1;
+	if (req->no_base)
+		survey.nbase = 0;
+	if (reduced_paths(req, &reduced, err) < 0 ||
 	    pv_mkdirs(dir, 0755, err) < 0 ||
 	    take_base_all(req, &survey, &reduced, status, &base, err) < 0 ||
 	    make_apt(req, &reduced, dir, err) < 0 || pv_apt_simulate(dir, &names, &changes, err) < 0 ||

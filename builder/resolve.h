@@ -3,6 +3,7 @@
 #ifndef PV_RESOLVE_H
 #define PV_RESOLVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "aptree.h"
@@ -19,6 +20,8 @@ struct pv_resolve_request {
 	size_t nindexes;
 	const struct pv_strv *names;	/* wanted beside the base; real or virtual names */
 	const char *const *base_names;	/* debootstrap's --include: usr-is-merged; NULL-terminated, may be NULL */
+	bool no_base;			/* the names and what they depend on alone, not even what is essential: for a tree in
+					 * which nothing is installed */
 };
 
 struct pv_resolution {

@@ -9,6 +9,7 @@
 
 #define WORDS_MAX 1000		/* of apt's own words in an error */
 #define DEADLINE_S 300
+#define BLAMED_MAX 4		/* packages that are asked about when apt refuses */
 
 void pv_apt_changes_done(struct pv_apt_changes *c)
 {
@@ -80,6 +81,7 @@ struct reading {
 	struct pv_apt_changes changes;
 	char *not_understood;
 	struct pv_str words;		/* what is no change: apt's reasons */
+	struct pv_strv blamed;		/* packages of which apt says only that they will not be there */
 };
 
 static void reading_done(struct reading *r)
@@ -87,13 +89,14 @@ static void reading_done(struct reading *r)
 	pv_apt_changes_done(&r->changes);
 	pv_freep(&r->not_understood);
 	pv_str_done(&r->words);
+	pv_strv_done(&r->blamed);
 }
 
 /* Lines that only introduce what follows, in the C locale. */
 static bool is_small_talk(const char *line)
 {
 	static const char *const starts[] = {
-		"Reading ", "Building ", "Calculating ", "Conf ", "NOTE", "Some packages could not be installed",
+		"Reading ", "Building ", "Calculating ", "Solving ", "Conf ", "NOTE", "Some packages could not be installed",
 		"requested an impossible", "distribution that some", "or been moved out", "The following information",
 		"The following packages have unmet", "W: ", "Done", "Correcting ", "This may mean", "is only available",
 		"However the following", NULL,
@@ -103,6 +106,20 @@ static bool is_small_talk(const char *line)
 		if (pv_starts(line, starts[i]))
 			return true;
 	return *line == '\0';
+}
+
+/* "a : Depends: b (>= 1) but it is not installable": b. "it is not going to be installed" says as little. */
+static void note_blamed(struct reading *r, const char *words)
+{
+	const char *end = strstr(words, " but it is not "), *name = words;
+
+	if (!end || r->blamed.n == BLAMED_MAX)
+		return;
+	for (const char *p = words; (p = strstr(p, ": ")) && p < end; )
+		name = p += strlen(": ");
+	pv_autofree char *bare = pv_xstrndup(name, strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789+.-"));
+	if (*bare && *bare != '-' && *bare != '+' && *bare != '.')
+		pv_strv_add(&r->blamed, bare);
 }
 
 static void take_line(void *ctx, const char *line, size_t len)
@@ -119,9 +136,54 @@ static void take_line(void *ctx, const char *line, size_t len)
 	}
 	if (r->changes.n > before || is_small_talk(words) || r->words.len > WORDS_MAX)
 		return;
+	/* No cause, where there is one before it. */
+	if (r->words.len > 0 && pv_starts(words, "E: Unable to correct problems"))
+		return;
 	if (pv_starts(words, "E: "))
 		words += strlen("E: ");
+	note_blamed(r, words);
 	pv_str_addf(&r->words, "%s%.400s", r->words.len > 0 ? "; " : "", words);
+}
+
+static int ask(const char *dir, const struct pv_strv *names, const char *more, struct reading *r,
+	       struct pv_proc_result *res, struct pv_error *err)
+{
+	pv_autostrv argv = PV_STRV_INIT, env = PV_STRV_INIT;
+	const char *path = getenv("PATH");
+
+	pv_strv_add_all(&argv, (const char *const[]){ "apt-get", "--simulate", "-q", "--yes", "-o",
+						      "APT::Get::Show-User-Simulation-Note=false", "dist-upgrade", "--",
+						      NULL });
+	if (names->n > 0)
+		pv_strv_add_all(&argv, (const char *const *)names->v);
+	if (more)
+		pv_strv_add(&argv, more);
+	pv_strv_addf(&env, "PATH=%s", path ? path : "/usr/sbin:/usr/bin:/sbin:/bin");
+	pv_strv_add_all(&env, (const char *const[]){ "APT_CONFIG=./apt.conf", "LC_ALL=C", "HOME=/nonexistent",
+						     NULL });
+	const struct pv_proc proc = {
+		.argv = (const char *const *)argv.v, .env = (const char *const *)env.v, .cwd = dir,
+		.on_stdout = take_line, .on_stderr = take_line, .ctx = r, .deadline_s = DEADLINE_S,
+	};
+	return pv_proc_run(&proc, res, err);
+}
+
+/* apt drops a package that cannot be had and then says only that who needs it goes without. Asked for by name, that
+ * package is kept, and apt says what is wrong with it. Best effort: adds to r's words. */
+static void ask_why(const char *dir, const struct pv_strv *names, struct reading *r)
+{
+	for (size_t i = 0; i < r->blamed.n; i++) {
+		__attribute__((cleanup(reading_done))) struct reading why = { 0 };
+		pv_autoproc res = PV_PROC_RESULT_INIT;
+
+		if (ask(dir, names, r->blamed.v[i], &why, &res, NULL) < 0 || res.exit_code == 0)
+			continue;
+		/* Unmet dependencies, and other ones than before; not: no such package. */
+		const char *words = pv_str_text(&why.words);
+		pv_autofree char *first = pv_xstrndup(words, strcspn(words, ";"));
+		if (strstr(first, " : ") && !strstr(pv_str_text(&r->words), first))
+			pv_str_addf(&r->words, "; with %s asked for: %s", r->blamed.v[i], first);
+	}
 }
 
 static int judge(struct reading *r, const struct pv_proc_result *res, struct pv_error *err)
@@ -144,23 +206,13 @@ static int judge(struct reading *r, const struct pv_proc_result *res, struct pv_
 int pv_apt_simulate(const char *dir, const struct pv_strv *names, struct pv_apt_changes *ret, struct pv_error *err)
 {
 	__attribute__((cleanup(reading_done))) struct reading r = { 0 };
-	pv_autostrv argv = PV_STRV_INIT, env = PV_STRV_INIT;
 	pv_autoproc res = PV_PROC_RESULT_INIT;
-	const char *path = getenv("PATH");
 
-	pv_strv_add_all(&argv, (const char *const[]){ "apt-get", "--simulate", "-q", "--yes", "-o",
-						      "APT::Get::Show-User-Simulation-Note=false", "dist-upgrade", "--",
-						      NULL });
-	if (names->n > 0)
-		pv_strv_add_all(&argv, (const char *const *)names->v);
-	pv_strv_addf(&env, "PATH=%s", path ? path : "/usr/sbin:/usr/bin:/sbin:/bin");
-	pv_strv_add_all(&env, (const char *const[]){ "APT_CONFIG=./apt.conf", "LC_ALL=C", "HOME=/nonexistent",
-						     NULL });
-	const struct pv_proc proc = {
-		.argv = (const char *const *)argv.v, .env = (const char *const *)env.v, .cwd = dir,
-		.on_stdout = take_line, .on_stderr = take_line, .ctx = &r, .deadline_s = DEADLINE_S,
-	};
-	if (pv_proc_run(&proc, &res, err) < 0 || judge(&r, &res, err) < 0)
+	if (ask(dir, names, NULL, &r, &res, err) < 0)
+		return -1;
+	if (res.exit_code > 0)
+		ask_why(dir, names, &r);
+	if (judge(&r, &res, err) < 0)
 		return -1;
 	if (r.changes.n > 1)
 		qsort(r.changes.v, r.changes.n, sizeof(*r.changes.v), by_name);

@@ -14,7 +14,7 @@ struct stage {
 	pv_stage_fn *run;
 };
 
-static const struct stage stages[] = {
+static const struct stage image_stages[] = {
 	{ "fetch", pv_stage_fetch },
 	{ "bootstrap", pv_stage_bootstrap },
 	{ "install", pv_stage_install },
@@ -22,9 +22,19 @@ static const struct stage stages[] = {
 	{ "image", pv_stage_image },
 };
 
+static const struct stage dom0_stages[] = {
+	{ "fetch", pv_stage_fetch },
+	{ "unpack", pv_stage_unpack },
+	{ "initramfs", pv_stage_initramfs },
+};
+
 int pv_stages_run(struct pv_run *run, struct pv_error *err)
 {
-	for (size_t i = 0; i < PV_COUNT(stages); i++) {
+	bool is_dom0 = pv_recipe_is_dom0(run->plan->recipe);
+	const struct stage *stages = is_dom0 ? dom0_stages : image_stages;
+	size_t n = is_dom0 ? PV_COUNT(dom0_stages) : PV_COUNT(image_stages);
+
+	for (size_t i = 0; i < n; i++) {
 		if (pv_proc_check_interrupt(err) < 0)
 			return -1;
 		pv_log_stage_begin(run->log, run->plan->name, stages[i].name);

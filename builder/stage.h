@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stages: the steps that turn a const plan into an image. Each knows the run and no other stage. */
+/* Stages: the steps that turn a const plan into an image, or into a dom0. Each knows the run and no other stage. */
 #ifndef PV_STAGE_H
 #define PV_STAGE_H
 
@@ -65,8 +65,10 @@ pv_stage_fn pv_stage_bootstrap;
 pv_stage_fn pv_stage_install;
 pv_stage_fn pv_stage_configure;
 pv_stage_fn pv_stage_image;
+pv_stage_fn pv_stage_unpack;
+pv_stage_fn pv_stage_initramfs;
 
-/* Runs all stages in order with log and report; wraps a failure with image and stage. */
+/* Runs all stages of the plan's kind in order with log and report; wraps a failure with image and stage. */
 int pv_stages_run(struct pv_run *run, struct pv_error *err) PV_MUST_CHECK;
 
 #endif

@@ -69,7 +69,11 @@ static int plan_archive(struct pv_run *run, struct pv_error *err)
 
 int pv_stage_fetch(struct pv_run *run, struct pv_error *err)
 {
-	if (fetch_packages(run, err) < 0 || plan_archive(run, err) < 0 || sign(run, err) < 0)
+	if (fetch_packages(run, err) < 0)
+		return -1;
+	if (pv_recipe_is_dom0(run->plan->recipe))	/* neither debootstrap nor apt will read an archive */
+		return 0;
+	if (plan_archive(run, err) < 0 || sign(run, err) < 0)
 		return -1;
 	return pv_planned_repack(run->plan, run->store, run->archive_dir, false, &run->repack, err);
 }

@@ -118,6 +118,15 @@ static int note_digest(struct pv_run *run, const char *path, struct pv_error *er
 	return 0;
 }
 
+static int write_manifest(const struct pv_run *run, const char *path, struct pv_error *err)
+{
+	pv_autosettings settings = { 0 };
+
+	if (pv_settings_of_plan(run->plan, run->paths->overlays_dir, &settings, err) < 0)
+		return -1;
+	return pv_manifest_write(run->plan, &settings, run->root, path, err);
+}
+
 int pv_stage_image(struct pv_run *run, struct pv_error *err)
 {
 	pv_autofree char *image = pv_fmt("%s/%s.raw", run->result, run->plan->name);
@@ -130,7 +139,7 @@ int pv_stage_image(struct pv_run *run, struct pv_error *err)
 		return -1;
 	if (write_esp(run, image, err) < 0 || embed_grub(run, image, err) < 0)
 		return -1;
-	if (pv_manifest_write(run->plan, run->root, manifest, err) < 0)
+	if (write_manifest(run, manifest, err) < 0)
 		return -1;
 	return note_digest(run, image, err) < 0 || note_digest(run, manifest, err) < 0 ? -1 : 0;
 }

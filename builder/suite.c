@@ -65,13 +65,16 @@ static const char *const debian_boot[] = {
  * cloud-init renders: it comes before networkd in cloud-init's order and Debian 12's own cloud
  * images have it too; libpam-systemd gives ssh sessions to logind, so that a shutdown ends them;
  * logrotate keeps Apache's logs from filling a small disk; netbase is /etc/services and
- * /etc/protocols. DHCP clients come by cloud-init's own Depends (isc-dhcp-client or dhcpcd-base);
- * only the Ec2 datasource uses them.
+ * /etc/protocols; cloud-init asks lsb_release for the codename that it writes into apt's sources at
+ * first boot, but Ubuntu's does not depend on it (without it: "UNAVAILABLE").
+ * DHCP clients come by cloud-init's own Depends (isc-dhcp-client or dhcpcd-base); only the Ec2
+ * datasource uses them.
  */
 #define SYSTEM_COMMON                                                                              \
 	"systemd-sysv", "udev", "dbus", "libpam-systemd", "kmod", "procps", "iproute2", "netbase", \
 		"netplan.io", "cloud-init", "cloud-guest-utils", "fdisk", "e2fsprogs",             \
-		"openssh-server", "chrony", "ca-certificates", "sudo", "logrotate"
+		"openssh-server", "chrony", "ca-certificates", "sudo", "logrotate",       \
+		"lsb-release"
 
 /* systemd-resolved is a package of its own since Debian 12 and Ubuntu 23.04. */
 static const char *const system_with_resolved[] = { SYSTEM_COMMON, "systemd-resolved", NULL };

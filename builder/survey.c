@@ -277,32 +277,34 @@ static uint64_t hash_text(const char *name)
 }
 
 /* The tree is merged from the start, so usrmerge has nothing to do and only draws perl in, as long as something else
- * fulfills the dependency on it. A suite that has it as required (jammy) gets it. */
-static bool leaves_out_usrmerge(const struct pass *pass)
+ * fulfills the dependency on it. A suite that has it as required (jammy) gets it. NULL: it is not left out. */
+static struct node *usrmerge_left_out(const struct pass *pass)
 {
 	const struct graph *g = &pass->graph;
 	uint64_t usrmerge = hash_text("usrmerge"), merged = hash_text("usr-is-merged");
+	size_t at = find_node(g, usrmerge);
 
-	if (find_node(g, usrmerge) == g->nnodes)
-		return false;
+	if (at == g->nnodes)
+		return NULL;
 	for (size_t i = 0; i < pass->roots.n; i++)
 		if (pass->roots.v[i] == usrmerge)
-			return false;
+			return NULL;
 	if (find_node(g, merged) < g->nnodes)
-		return true;
+		return &g->nodes[at];
 	for (size_t p = find_provider(g, merged); p < g->nproviders && g->providers[p].name == merged; p++)
 		if (g->providers[p].package != usrmerge)
-			return true;
-	return false;
+			return &g->nodes[at];
+	return NULL;
 }
 
 static void close_base(struct pass *pass)
 {
 	struct graph *g = &pass->graph;
+	struct node *usrmerge = usrmerge_left_out(pass);
 	struct hashes list = { 0 };
 
-	if (leaves_out_usrmerge(pass))
-		g->nodes[find_node(g, hash_text("usrmerge"))].taken = true;
+	if (usrmerge)
+		usrmerge->taken = true;
 	for (size_t i = 0; i < pass->roots.n; i++)
 		take(g, &list, pass->roots.v[i], true);
 	close_over(g, &list, true);

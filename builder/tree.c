@@ -94,7 +94,7 @@ int pv_tree_read_dir(int dir_fd, const char *path, struct pv_tree_dir *ret, stru
 		if (fstatat(dir_fd, list.v[i].name, &list.v[i].st, AT_SYMLINK_NOFOLLOW) < 0)
 			return pv_error_errno(err, PV_ERR_STAGE, errno, "%s/%s", path, list.v[i].name);
 	*ret = list;
-	list = (struct pv_tree_dir)PV_TREE_DIR_INIT;
+	memset(&list, 0, sizeof(list));		/* the caller's now */
 	return 0;
 }
 

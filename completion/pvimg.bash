@@ -7,7 +7,7 @@ _pvimg()
 	command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "build plan list lint doctor clean help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "build plan list lint verify doctor clean help --version" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -15,7 +15,7 @@ _pvimg()
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
 		;;
-	--keyring)
+	--keyring | --ovmf | --extra-disk)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -23,7 +23,23 @@ _pvimg()
 		mapfile -t COMPREPLY < <(compgen -W "jammy noble resolute bookworm trixie" -- "$cur")
 		return
 		;;
-	--mirror | --security | --set | --jobs)
+	--driver)
+		mapfile -t COMPREPLY < <(compgen -W "auto xl xen-in-qemu kvm-xen" -- "$cur")
+		return
+		;;
+	--firmware)
+		mapfile -t COMPREPLY < <(compgen -W "bios uefi" -- "$cur")
+		return
+		;;
+	--format)
+		mapfile -t COMPREPLY < <(compgen -W "raw qcow2" -- "$cur")
+		return
+		;;
+	--as)
+		mapfile -t COMPREPLY < <(compgen -W "pvhvm hvm pvh pv" -- "$cur")
+		return
+		;;
+	--mirror | --security | --set | --jobs | --memory | --vcpus | --deadline)
 		return
 		;;
 	esac
@@ -36,11 +52,11 @@ _pvimg()
 	build | plan)
 		mapfile -t COMPREPLY < <(compgen -W "$(pvimg list 2>/dev/null | cut -d' ' -f1)" -- "$cur")
 		;;
-	lint)
+	lint | verify)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "build plan list lint doctor clean" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "build plan list lint verify doctor clean" -- "$cur")
 		;;
 	esac
 }

@@ -35,6 +35,7 @@ one() {
 }
 
 for r in recipes/*.yaml; do
+	! grep -q '^kind: dom0' "$r" || continue
 	r=${r##*/}
 	one "${r%.yaml}"
 done

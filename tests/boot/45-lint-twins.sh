@@ -247,6 +247,10 @@ twin ssh-passwords edit /etc/ssh/sshd_config.d/60-pvimg.conf 's/^PasswordAuthent
 twin ssh-passwords put /etc/ssh/sshd_config.d/10-first.conf 'PasswordAuthentication yes\n'
 twin accounts edit /etc/shadow 's/^root:[^:]*:/root::/'
 twin clock remove $wants/chrony.service
+twin boot-waste edit $cloud 's/^ssh_genkeytypes: .*/ssh_genkeytypes: [ rsa, ed25519 ]/'
+twin boot-waste edit $cloud '/^ssh_genkeytypes/d'
+twin boot-waste remove /etc/modprobe.d/50-pvimg.conf
+twin boot-waste put $wants/e2scrub_reap.service ''
 twin identity put /etc/ssh/ssh_host_rsa_key 'a key\n'
 twin machine-id put /etc/machine-id '0123456789abcdef0123456789abcdef\n'
 twin hostname this_host

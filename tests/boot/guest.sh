@@ -83,6 +83,7 @@ bt_ssh() {
 bt_wait_ssh() {
 	until timeout 20 bash -c ": </dev/tcp/127.0.0.1/$BT_SSH_PORT" 2>/dev/null && bt_ssh true 2>"$TMP/ssh.log"; do
 		kill -0 "$BT_QEMU" 2>/dev/null || { bt_keep_console; bt_fail "QEMU ended: $(tail -1 "$TMP/qemu.log")"; }
+		! grep -aq 'Kernel panic' "$BT_CONSOLE" || { bt_keep_console; bt_fail "the guest's kernel panics"; }
 		if [ $(($(date +%s) - BT_STARTED)) -gt "$1" ]; then
 			bt_keep_console
 			bt_fail "no ssh login within $1 s: $(tail -1 "$TMP/ssh.log")"
@@ -148,6 +149,7 @@ bt_verify() {
 	bt_is "host keys were made at first boot" "$(bt_fact "$bt_f" hostkeys)" fresh
 	bt_is "the clock's server runs" "$(bt_fact "$bt_f" chrony)" active
 	bt_is "apt's sources name a mirror of the distribution's own" "$(bt_fact "$bt_f" sources_local)" none
+	bt_is "and suites of this release" "$(bt_fact "$bt_f" sources_suites)" good
 	bt_is "dpkg finds nothing half done" "$(bt_fact "$bt_f" audit)" ""
 	[ "$BT_BAD" -eq 0 ] || { cat "$bt_f"; bt_keep_console; }
 	bt_halt

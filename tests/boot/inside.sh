@@ -37,6 +37,11 @@ fi
 echo "chrony=$(systemctl is-active chrony)"
 echo "sources_local=$(grep -rhE '^[^#]*(file:|copy:|127\.0\.0\.1|localhost|@)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null |
 	head -1 | sed 's/^/found: /' | grep . || echo none)"
+# Every suite named is this release's: its codename, or that with a pocket.
+codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+echo "sources_suites=$({ sed -n 's/\[[^]]*\]//; s/^deb  *[^ ]*  *\([^ ]*\) .*/\1/p' /etc/apt/sources.list /etc/apt/sources.list.d/*.list
+	sed -n 's/^Suites: *//p' /etc/apt/sources.list.d/*.sources; } 2>/dev/null | tr -s ' ' '\n' | sort -u |
+	awk -v c="$codename" '{ n++ } $0 != c && index($0, c "-") != 1 { bad = bad " " $0 } END { print n && !bad ? "good" : "bad:" bad }')"
 echo "audit=$(dpkg --audit | head -1)"
 echo "machine_id=$(cat /etc/machine-id)"
 echo "kernel=$(uname -r)"

@@ -18,6 +18,7 @@ cut -d' ' -f1 "$TMP/list" >"$TMP/shown"
 cmp "$TMP/names" "$TMP/shown" || fail "list: other names than recipes/ has"
 grep -Eqx 'debian-2g +debian 12 \(bookworm\), 2 GiB memory, 2 vcpus, 4 GiB disk' "$TMP/list" || fail "list: $(cat "$TMP/list")"
 grep -Eqx 'ubuntu-1g +ubuntu 24\.04 \(noble\), 1 GiB memory, 1 vcpu, 3 GiB disk' "$TMP/list" || fail "list: $(cat "$TMP/list")"
+grep -Eqx 'xen-dom0 +debian 12 \(bookworm\), the dom0 of pvimg verify' "$TMP/list" || fail "list: $(cat "$TMP/list")"
 
 "$PVIMG" list --json >"$TMP/json"
 python3 - "$TMP/json" "$TMP/names" <<'PY' || fail "list --json"
@@ -25,7 +26,9 @@ import json, sys
 recipes = {r["name"]: r for r in json.load(open(sys.argv[1]))}
 assert sorted(recipes) == open(sys.argv[2]).read().split(), sorted(recipes)
 r = recipes["ubuntu-4g"]
-assert (r["distribution"], r["suite"], r["memory"], r["vcpus"]) == ("ubuntu", "noble", 4 << 30, 4), r
+assert (r["kind"], r["distribution"], r["suite"], r["memory"], r["vcpus"]) == ("image", "ubuntu", "noble", 4 << 30, 4), r
+r = recipes["xen-dom0"]
+assert r == {"name": "xen-dom0", "kind": "dom0", "distribution": "debian", "suite": "bookworm"}, r
 PY
 
 # recipes of one's own; one of them is broken

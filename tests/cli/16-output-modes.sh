@@ -28,7 +28,7 @@ bt_is "the log has what the programs said" "$(grep -c 'Setting up ' "$MI_OUT/min
 if command -v script >/dev/null; then
 	cat >"$TMP/command" <<-EOF
 	stty cols 80 rows 24
-	exec '$BT_PVIMG' build --recipes '$BT_HOME/recipes' --out '$MI_OUT' --keyring '$MI_KEY' \
+	exec '$BT_PVIMG' build --no-verify --recipes '$BT_HOME/recipes' --out '$MI_OUT' --keyring '$MI_KEY' \
 		--mirror 'file://$BT_ARCHIVE/mini' mini
 	EOF
 	chmod 755 "$TMP" 2>/dev/null || :
@@ -60,16 +60,17 @@ mi_build "$@" --json
 bt_is "json: exit status" "$MI_RC" 0
 bt_is "json: nothing on stderr" "$(cat "$TMP/err")" ""
 # shellcheck disable=SC2086 # words
-bt_is "json: every line is an object, stages in order" "$(python3 - "$TMP/out" $stages <<'PY'
+bt_is "json: every line is an object, stages in order" "$(python3 - "$TMP/out" "$MI_OUT/mini/mini.raw" $stages <<'PY'
 import json, sys
 events = [json.loads(line) for line in open(sys.argv[1])]
 stages = [e for e in events if e["event"] == "stage"]
 assert all(isinstance(e, dict) for e in events)
-assert [e["stage"] for e in stages if e["state"] == "begin"] == sys.argv[2:]
+assert [e["stage"] for e in stages if e["state"] == "begin"] == sys.argv[3:]
 ends = [e for e in stages if e["state"] == "end"]
-assert [e["stage"] for e in ends] == sys.argv[2:] and all(e["ok"] is True and e["ms"] >= 0 for e in ends)
+assert [e["stage"] for e in ends] == sys.argv[3:] and all(e["ok"] is True and e["ms"] >= 0 for e in ends)
 moves = [e for e in stages if e["state"] == "progress"]
 assert moves and all(0 <= e["done"] <= e["total"] for e in moves if e["total"]), moves
+assert events[-1] == {"event": "result", "image": "mini", "path": sys.argv[2]}, events[-1]
 print("good")
 PY
 )" good
@@ -88,11 +89,21 @@ bt_is "a failed build, json: lines are JSON to the end" "$(python3 -c '
 import json, sys
 e = [json.loads(line) for line in open(sys.argv[1])]
 print([x["ok"] for x in e if x.get("state") == "end"])' "$TMP/out")" "[True, True, True, False]"
+# the last line of both says the same; and so it does when no stage was reached
+mi_last_is_error() {
+	bt_is "$1: the last event is the error" "$(tail -n 1 "$TMP/out" | python3 -c '
+import json, sys
+e = json.load(sys.stdin)
+print(e["event"], e["exit"], "pvimg: " + e["text"] == open(sys.argv[1]).read().splitlines()[-1])' "$TMP/err")" "error $2 True"
+}
+mi_last_is_error "a failed build, json" 1
+mi_build no-such-recipe --json
+mi_last_is_error "an unknown recipe, json" 3
 
 # --- a reader that goes away: the build goes on, its result is there ---
 rm -rf "$MI_OUT/mini"
 # shellcheck disable=SC2016
-bt_as sh -c '"$@" --json 2>"$0" | head -n 1 >/dev/null' "$MI_OUT/err" "$BT_PVIMG" build --recipes "$BT_HOME/recipes" \
+bt_as sh -c '"$@" --json 2>"$0" | head -n 1 >/dev/null' "$MI_OUT/err" "$BT_PVIMG" build --no-verify --recipes "$BT_HOME/recipes" \
 	--out "$MI_OUT" "$@" </dev/null || bt_is "head" failed ok
 bt_is "nobody reads: it is told, in one line" "$(cat "$MI_OUT/err")" "pvimg: standard output: write failed"
 rm -f "$MI_OUT/err"

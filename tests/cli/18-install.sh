@@ -66,7 +66,7 @@ fi
 if [ -n "$looked" ]; then
 	grep -q 'pvimg build' "$TMP/pvimg.1.txt" || fail "pvimg(1) shows no pvimg build"
 	# every key that a recipe may have is documented
-	for key in base distribution suite flavor.memory flavor.vcpus flavor.disk mirror image-mirror security keyring \
+	for key in base kind distribution suite flavor.memory flavor.vcpus flavor.disk mirror image-mirror security keyring \
 		trusted-keys components packages overlays hostname; do
 		grep -Eq "^ +$key( |$)" "$TMP/pvimg-recipe.5.txt" || fail "pvimg-recipe(5) has no $key"
 	done
@@ -89,4 +89,26 @@ if command -v bash >/dev/null; then
 fi
 if command -v zsh >/dev/null; then
 	zsh -n completion/_pvimg || fail "zsh completion"
+	# an interactive zsh on a terminal of its own, where Control-G writes down the line as it stands
+	mkdir -p "$TMP/zsh"
+	cat >"$TMP/type.zsh" <<'EOF'
+zmodload zsh/zpty
+zpty z "env -i PATH=${(q)1}:$PATH HOME=${(q)2} TERM=dumb zsh -f -i"
+zpty -w z "fpath=(${(q)PWD}/completion \$fpath); autoload -U compinit; compinit -u -d ${(q)2}/dump"
+zpty -w z "note() { print -r -- \$BUFFER >>${(q)2}/lines; BUFFER= }; zle -N note; bindkey '^G' note; bindkey '^I' expand-or-complete"
+n=0
+for line in 'pvimg bu' 'pvimg build debian-2' 'pvimg build debian-2g --mir' 'pvimg plan debian-2g --suite boo' 'pvimg plan --exp'; do
+	zpty -n -w z "$line"$'\t\a'
+	((n++))
+	for ((i = 0; i < 200; i++)); do
+		while zpty -r -t z piece; do :; done
+		[[ $(wc -l 2>/dev/null <$2/lines) -lt $n ]] || break
+		sleep 0.1
+	done
+done
+zpty -d z
+EOF
+	zsh -f "$TMP/type.zsh" "${PVIMG%/*}" "$TMP/zsh" >/dev/null 2>&1 || :
+	sed 's/ $//; s/.* //' "$TMP/zsh/lines" >"$TMP/completed" 2>/dev/null || :
+	printf '%s\n' build debian-2g --mirror bookworm --explain | diff - "$TMP/completed" || fail "zsh completion"
 fi

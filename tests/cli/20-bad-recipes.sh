@@ -10,7 +10,7 @@ for expect in "$dir"/*.expect; do
 	name=${expect##*/}
 	name=${name%.expect}
 	rc=0
-	"$PVIMG" build --recipes "$dir" --out "$TMP/images" "$name" >"$TMP/out" 2>"$TMP/err" </dev/null || rc=$?
+	"$PVIMG" build --no-verify --recipes "$dir" --out "$TMP/images" "$name" >"$TMP/out" 2>"$TMP/err" </dev/null || rc=$?
 	# The last line is the program's own summary; paths are told in full there.
 	sed -e '$d' -e "s|^$dir/||" "$TMP/err" >"$TMP/found"
 	n=$((n + 1))

@@ -39,7 +39,8 @@ PATH=/nonexistent "$PVIMG" doctor --cache "$cache" --json >"$TMP/json" 2>/dev/nu
 grep -q '"ok": false' "$TMP/json" || die "doctor --json: ok is not false"
 
 # clean: what nobody holds goes, finished images and the store stay
-mkdir -p "$out/.gone.new" "$out/.held.new" "$out/.failed/old" "$out/done" "$cache/store/sha256" "$cache/work/x.1-abcdef"
+mkdir -p "$out/.gone.new" "$out/.held.new" "$out/.failed/old" "$out/done" "$cache/store/sha256" "$cache/work/x.1-abcdef" \
+	"$cache/dom0/free" "$cache/dom0/used"
 : >"$out/.gone.lock"
 : >"$out/.held.lock"
 : >"$out/done/done.raw"
@@ -59,6 +60,7 @@ fi
 [ -d "$out/.held.new" ] || die "clean: took what a build holds"
 [ -e "$out/done/done.raw" ] || die "clean: took a finished image"
 [ -d "$cache/store/sha256" ] || die "clean: took the store unasked"
+[ -d "$cache/dom0/free" ] || die "clean: took verify's dom0 unasked"
 grep -q '1 work folder, 1 unfinished result, 1 failed build$' "$TMP/clean" || die "clean said: $(cat "$TMP/clean")"
 
 # the store: not while a build runs
@@ -67,8 +69,18 @@ rc=0
 [ $rc -eq 1 ] || die "clean --all beside a build: exit code $rc"
 [ -d "$cache/store/sha256" ] || die "clean --all: took the store of a running build"
 exec 9>&-
-"$PVIMG" clean --all --cache "$cache" --out "$out" >/dev/null
+# and a dom0 not while guests run under it
+exec 9<"$cache/dom0/used"
+flock --shared 9
+"$PVIMG" clean --all --cache "$cache" --out "$out" >"$TMP/clean"
 [ ! -e "$cache/store" ] || die "clean --all: the store stays"
+[ ! -e "$cache/dom0/free" ] || die "clean --all: a dom0 stays"
+[ -d "$cache/dom0/used" ] || die "clean --all: took a dom0 in use"
+grep -q ', the package store, the dom0 of pvimg verify$' "$TMP/clean" || die "clean --all said: $(cat "$TMP/clean")"
+exec 9<&-
+"$PVIMG" clean --all --cache "$cache" --out "$out" --json >"$TMP/clean"
+[ ! -e "$cache/dom0" ] || die "clean --all: a dom0 stays after its use"
+grep -q '"dom0": true' "$TMP/clean" || die "clean --all --json said: $(cat "$TMP/clean")"
 [ -e "$out/done/done.raw" ] || die "clean --all: took a finished image"
 
 # A folder that holds other programs' files: only locks of our own form are touched.

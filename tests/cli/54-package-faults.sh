@@ -14,6 +14,12 @@ mi_refused "disk too small, told before anything is written" 3 'disk.*(GiB|MiB)'
 bt_is "and no package was downloaded for it" "$(find "$BT_HOME/cache/pvimg/store/sha256" -type f -exec head -qc 7 {} + 2>/dev/null |
 	grep -ac 'arch>')" 0
 
+mi_recipe liar test-claims-little
+mi_refused "the tree is larger than its packages said: told before writing, with the size needed" 3 \
+	'liar: image: flavor\.disk is too small for the tree: give at least 1[0-9]{3}MiB' liar "$@"
+bt_is "what was said is enough" "$(mi_pvimg plan liar "$@" --set "flavor.disk=$(sed -n 's/.*give at least \([0-9]*MiB\).*/\1/p' \
+	"$TMP/err")"; echo "$MI_RC")" 0
+
 mi_recipe fails test-fails
 mi_refused "maintainer script fails, its last lines are shown" 1 'frobnicator is broken' fails "$@"
 bt_is "the failed build's log stays" "$(grep -c 'frobnicator is broken' "$MI_OUT/.failed/fails/build.log" | sed 's/^[1-9].*/yes/')" yes
@@ -27,7 +33,7 @@ mi_refused "the work file system is full" 1 'space|full' filler "$@"
 # pvimg's own child, from outside.
 mi_recipe sleeps test-sleeps
 mi_what="a child is killed" mi_rc=1 mi_pattern='killed|signal 9' mi_t=$(date +%s) MI_RC=0
-bt_as timeout 200 "$BT_PVIMG" build --recipes "$BT_HOME/recipes" --out "$MI_OUT" sleeps "$@" >"$TMP/out" 2>"$TMP/err" </dev/null &
+bt_as timeout 200 "$BT_PVIMG" build --no-verify --recipes "$BT_HOME/recipes" --out "$MI_OUT" sleeps "$@" >"$TMP/out" 2>"$TMP/err" </dev/null &
 job=$!
 uid=$(id -u "$BT_USER")
 sub=$(awk -F: -v u="$BT_USER" '$1 == u { print $2, $2 + $3; exit }' /etc/subuid)

@@ -14,7 +14,7 @@ interrupted() {
 	rm -f "$BT_HOME/pid"
 	: >"$TMP/out"
 	# shellcheck disable=SC2016
-	bt_as sh -c 'echo $$ >"$1"; shift; exec "$@"' - "$BT_HOME/pid" "$BT_PVIMG" build --json --recipes "$BT_HOME/recipes" \
+	bt_as sh -c 'echo $$ >"$1"; shift; exec "$@"' - "$BT_HOME/pid" "$BT_PVIMG" build --no-verify --json --recipes "$BT_HOME/recipes" \
 		--out "$MI_OUT" mini --keyring "$MI_KEY" --mirror "file://$BT_ARCHIVE/mini" >"$TMP/out" 2>"$TMP/err" </dev/null &
 	job=$!
 	n=0

@@ -13,7 +13,7 @@ for file in tests/unit/test_*.c; do
 	grep -q 'return cmocka_run_group_tests' "$file" || fault "$file: main does not return what cmocka found"
 done
 
-for file in tests/meta/*.sh tests/cli/*.sh tests/boot/*.sh tests/schema/*.sh; do
+for file in tests/meta/*.sh tests/cli/*.sh tests/boot/*.sh tests/schema/*.sh tests/xen/*.sh; do
 	[ -f "$file" ] || continue
 	case ${file##*/} in
 	[0-9]*)

@@ -92,8 +92,12 @@ static void test_raw(void **state)
 {
 	pv_autofree char *path = make_file(state, "raw", "x", 1, 3 * MIB);
 
-	assert_taken(path, NULL, PV_FORMAT_RAW, 3 * MIB);
+	assert_refused(path, NULL, "it has no partition table; say --format raw if it is a disk");
 	assert_taken(path, "raw", PV_FORMAT_RAW, 3 * MIB);
+	put(path, 510, "\x55\xaa", 2);
+	assert_taken(path, NULL, PV_FORMAT_RAW, 3 * MIB);
+	put(path, 510, "\0\0EFI PART", 10);
+	assert_taken(path, NULL, PV_FORMAT_RAW, 3 * MIB);
 	assert_refused(path, "qcow2", "does not begin like a qcow2 image; is it --format raw?");
 	assert_string_equal(pv_disk_format_name(PV_FORMAT_RAW), "raw");
 	assert_string_equal(pv_disk_format_name(PV_FORMAT_QCOW2), "qcow2");
@@ -213,7 +217,7 @@ static void test_block_device(void **state)
 		skip();
 	assert_true(pv_pread_all(fd, name, sizeof(name) - 1, 0) > 0);
 	name[strcspn(name, "\n")] = '\0';
-	assert_taken(name, NULL, PV_FORMAT_RAW, 4 * MIB);
+	assert_taken(name, "raw", PV_FORMAT_RAW, 4 * MIB);
 	const char *const end[] = { "losetup", "--detach", name, NULL };
 	const struct pv_proc detach = { .argv = end, .deadline_s = 20 };
 	assert_int_equal(pv_proc_check(&detach, PV_ERR_STAGE, NULL), 0);
@@ -407,7 +411,7 @@ static void test_digest(void **state)
 	pv_autoerror err = PV_ERROR_INIT;
 	char ours[PV_SHA256_HEX], other[PV_SHA256_HEX];
 
-	assert_int_equal(pv_diskfile_open(path, NULL, &d, &err), 0);
+	assert_int_equal(pv_diskfile_open(path, "raw", &d, &err), 0);
 	assert_int_equal(pv_digest_file(path, other, NULL, &err), 0);
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(pv_diskfile_digest(&d, ours, &err), 0);

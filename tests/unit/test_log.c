@@ -206,6 +206,37 @@ static void test_json_messages(void **state)
 	assert_null(nth_event(text, PV_COUNT(events)));
 }
 
+static void endings(struct pv_log *log)
+{
+	pv_autoerror err = PV_ERROR_INIT;
+
+	pv_log_result(log, "img", "/out/img/img.raw");
+	pv_error_set(&err, PV_ERR_ARCHIVE, "no \"way\"\033 out");
+	pv_log_error(log, &err);
+}
+
+static void test_json_endings(void **state)
+{
+	pv_autofree char *text = play(endings, PV_LOG_JSON, false, 0, NULL);
+	pv_autofree char *plain = play(endings, PV_LOG_PLAIN, false, 0, NULL);
+	json_t *e;
+
+	(void)state;
+	e = nth_event(text, 0);
+	assert_string_equal(member(e, "event"), "result");
+	assert_string_equal(member(e, "image"), "img");
+	assert_string_equal(member(e, "path"), "/out/img/img.raw");
+	json_decref(e);
+	e = nth_event(text, 1);
+	assert_string_equal(member(e, "event"), "error");
+	assert_int_equal(json_integer_value(json_object_get(e, "exit")), 6);
+	assert_string_equal(member(e, "text"), "no \"way\"? out");
+	json_decref(e);
+	assert_null(nth_event(text, 2));
+	/* people are told by the command and by main */
+	assert_string_equal(plain, "");
+}
+
 static void flood(struct pv_log *log)
 {
 	pv_log_stage_begin(log, "img", "fetch");
@@ -326,6 +357,7 @@ static void test_null_log(void **state)
 	(void)state;
 	messages(NULL);
 	stages(NULL);
+	endings(NULL);
 	assert_int_equal(pv_log_file(NULL, "/no/such", NULL), 0);
 	pv_log_free(NULL);
 }
@@ -339,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_auto_is_plain_without_terminal),
 		cmocka_unit_test(test_json_stages),
 		cmocka_unit_test(test_json_messages),
+		cmocka_unit_test(test_json_endings),
 		cmocka_unit_test(test_progress_is_throttled),
 		cmocka_unit_test(test_live_line),
 		cmocka_unit_test(test_live_line_is_cut),

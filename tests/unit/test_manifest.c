@@ -23,6 +23,8 @@ static const struct pv_suite suite = { .distribution = "debian", .codename = "bo
 static const struct pv_plan plan = { .name = "t", .suite = &suite, .arch = "amd64", .packages = packages,
 				     .npackages = 2, .epoch = 5 };
 
+static const struct pv_settings settings = { .memory = (uint64_t)1 << 30, .vcpus = 3, .reserve_mib = 128 };
+
 static void put(const char *root, const char *path, const char *text)
 {
 	pv_autoerror err = PV_ERROR_INIT;
@@ -113,7 +115,7 @@ static void test_licenses(void **state)
 	put(root, "usr/share/doc/alpha/copyright",
 	    "Format: https://example.org/\n\nFiles: *\nCopyright: x\nLicense: MIT\n text\n\nFiles: y\nLicense: GPL-2+\n");
 	assert_int_equal(symlink("/etc", link), 0);	/* out of the tree: resolved inside it, so nothing */
-	assert_int_equal(pv_manifest_write(&plan, root, out, &err), 0);
+	assert_int_equal(pv_manifest_write(&plan, &settings, root, out, &err), 0);
 	assert_int_equal(pv_read_file(out, 65536, &text, NULL, &err), 0);
 	json_t *json = json_loads(text, 0, NULL);
 	json_t *list = json_object_get(json, "packages");
@@ -121,6 +123,11 @@ static void test_licenses(void **state)
 	assert_int_equal(json_array_size(licenses), 2);
 	assert_string_equal(json_string_value(json_array_get(licenses, 0)), "GPL-2+");
 	assert_null(json_object_get(json_array_get(list, 1), "licenses"));
+	json_t *flavor = json_object_get(json, "flavor"), *values = json_object_get(json, "settings");
+	assert_int_equal(json_integer_value(json_object_get(flavor, "memory")), (uint64_t)1 << 30);
+	assert_int_equal(json_integer_value(json_object_get(flavor, "vcpus")), 3);
+	assert_int_equal(json_integer_value(json_object_get(values, "reserve_mib")), 128);
+	assert_int_equal(json_object_size(json_object_get(values, "sysctl")), 0);
 	json_decref(json);
 }
 

@@ -63,6 +63,8 @@ static void test_merge(void **state)
 	(void)state;
 	load(text, base_text, NULL, &r);
 	assert_string_equal(r.name, "mine-2g");
+	assert_string_equal(r.kind, "image");
+	assert_false(pv_recipe_is_dom0(&r));
 	assert_string_equal(r.distribution, "ubuntu");
 	assert_string_equal(r.suite, "noble");
 	assert_true(r.memory == 2 * GIB);
@@ -97,6 +99,19 @@ static void test_defaults(void **state)
 	assert_null(r.mirror);
 	assert_int_equal(r.components.n + r.packages.n + r.overlays.n + r.trusted_keys.n, 0);
 	assert_int_equal(r.noptions, 0);
+}
+
+/* A dom0 needs no flavor. */
+static void test_dom0(void **state)
+{
+	pv_autorecipe r = { 0 };
+
+	(void)state;
+	load("kind: dom0\ndistribution: debian\nsuite: bookworm\npackages: [kmod]\n", NULL, NULL, &r);
+	assert_true(pv_recipe_is_dom0(&r));
+	assert_string_equal(r.kind, "dom0");
+	assert_list(&r.packages, "kmod");
+	assert_true(r.memory == 0 && r.disk == 0 && r.vcpus == 0);
 }
 
 /* An empty list is a value: it takes the base's place. */
@@ -306,6 +321,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_dom0),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_empty_list),
 		cmocka_unit_test(test_overrides),

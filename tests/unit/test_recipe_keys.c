@@ -113,6 +113,8 @@ static void test_borders(void **state)
 	assert_false(pv_recipe_name_ok(long_name));
 	long_name[63] = '\0';
 	assert_true(ok("hostname", long_name));
+	assert_true(ok("kind", "image") && ok("kind", "dom0"));
+	assert_false(ok("kind", "domU") || ok("kind", "Image"));
 	assert_true(ok("hostname", "a") && ok("hostname", "web-1"));
 	assert_false(ok("hostname", "web-") || ok("hostname", "a.b") || ok("hostname", "Web"));
 }

@@ -68,7 +68,7 @@ static void test_nothing_given(void **state)
 
 		assert_int_equal(pv_recipe_raw_load("f", texts[i], strlen(texts[i]), &raw, NULL),
 				 0);
-		assert_null(raw->v[3].text);
+		assert_null(raw->v[4].text); /* flavor.memory */
 		for (size_t k = 0; k < PV_RECIPE_KEYS; k++)
 			assert_int_equal(raw->v[k].n, 0);
 	}

@@ -60,8 +60,8 @@ static void test_empty(void **state)
 
 static void fill(struct pv_report *report)
 {
-	const struct pv_proc_result good = { 0, 0, false, 1234, 5678, NULL, 0 };
-	const struct pv_proc_result killed = { -1, SIGKILL, true, 3000, 99, NULL, 1 };
+	const struct pv_proc_result good = { 0, 0, false, 1234, 5678, NULL, 0, false };
+	const struct pv_proc_result killed = { -1, SIGKILL, true, 3000, 99, NULL, 1, false };
 	pv_autoerror err = PV_ERROR_INIT;
 
 	pv_report_child(report, "gpgv", &good);

@@ -40,6 +40,13 @@ static const char release_packages[] =
 	DEB("wants-nothing", "1", "0014", "Priority: optional\nDepends: libc6 (>= 9)\n")
 	DEB("rival", "1", "0015", "Priority: optional\nConflicts: debconf\nProvides: debconf\n")
 	DEB("mangled", "1", "0016", "Priority: optional\nDepends: libc6 (>>>= 1) [\n")
+	DEB("left", "1", "0019", "Priority: optional\nConflicts: right\n")
+	DEB("right", "1", "001a", "Priority: optional\n")
+	DEB("needs-left", "1", "001b", "Priority: optional\nDepends: left\n")
+	DEB("needs-right", "1", "001c", "Priority: optional\nDepends: right\n")
+	DEB("far", "1", "001d", "Priority: optional\nDepends: broken | fights-libc\n")
+	DEB("fights-libc", "1", "001e", "Priority: optional\nConflicts: libc6\n")
+	DEB("wants-vi", "1", "001f", "Priority: optional\nDepends: vi (>= 2)\n")
 	"Package: foreign\nVersion: 1\nArchitecture: i386\nFilename: pool/f\nSize: 1\nSHA256: " SHA("0017") "\n\n"
 	"Package: climber\nVersion: 1\nArchitecture: amd64\nFilename: pool/../../etc/x\nSize: 1\nSHA256: " SHA("0018")
 	"\nDescription: x\n\n"
@@ -164,6 +171,35 @@ static void test_base(void **state)
 			"usr-is-merged=1");
 }
 
+/* An update of the base that needs what its release version did not (noble's libpam-modules and libdb5.3t64): that is in
+ * the base too, for the base is installed as updated. What only the update's suite has comes with the transaction. */
+static void test_update_needs_more(void **state)
+{
+	static const char text[] =
+		DEB("mawk", "1+u1", "0201", "Priority: required\nProvides: awk\nDepends: vi, vi-data\n")
+		DEB("vi-data", "1+u1", "0202", "Priority: optional\n");
+	struct fixture *f = *state;
+	pv_autoresolution res = { 0 };
+	pv_autoerror err = PV_ERROR_INIT;
+
+	need_apt();
+	pv_autofree const char *path = put(f, "Packages.u", text);
+	const struct pv_aptree_index updates = {
+		"http://m.example/debian", "stable-updates", "main", f->indexes[0].inrelease_path, path,
+	};
+	const struct pv_aptree_index indexes[] = { f->indexes[0], updates };
+
+	f->req.indexes = indexes;
+	if (pv_resolve(&f->req, &res, &err) < 0)
+		fail_msg("%s", err.text);
+	pv_autofree char *packages = listed(res.packages, res.npackages);
+	pv_autofree char *base_packages = listed(res.base, res.nbase);
+	assert_string_equal(base_packages, "apt=1 base-files=1 bash=1 debconf=1 init-helpers=1 libc6=1 libgcc=1 "
+			    "mawk=1 usr-is-merged=1 vi=1");
+	assert_string_equal(packages, "apt=1 base-files=1 bash=1 debconf=1 init-helpers=1 libc6=1 libgcc=1 "
+			    "mawk=1+u1 usr-is-merged=1 vi=1 vi-data=1+u1");
+}
+
 static void test_names(void **state)
 {
 	struct fixture *f = *state;
@@ -179,6 +215,23 @@ static void test_names(void **state)
 	pv_strv_add(&f->names, "c++-compiler");
 	assert_resolves(f, "apt=1 base-files=1 bash=1 debconf=1 g++=1 init-helpers=1 libc6=1+sec1 libgcc=1 mawk=1 "
 			"usr-is-merged=1");
+}
+
+/* For a tree in which nothing is installed: not even what is essential, and not apt. */
+static void test_no_base(void **state)
+{
+	struct fixture *f = *state;
+	pv_autoresolution res = { 0 };
+	pv_autoerror err = PV_ERROR_INIT;
+
+	need_apt();
+	pv_strv_add(&f->names, "apache2");
+	f->req.no_base = true;
+	if (pv_resolve(&f->req, &res, &err) < 0)
+		fail_msg("%s", err.text);
+	pv_autofree char *packages = listed(res.packages, res.npackages);
+	assert_string_equal(packages, "apache2=1+sec1* apache2-bin=1+sec1 g++=1");
+	assert_int_equal(res.nbase, 0);
 }
 
 static void test_fields(void **state)
@@ -265,6 +318,22 @@ static void test_unmet(void **state)
 	assert_refused(f, PV_ERR_RECIPE, (const char *const[]){ "mta", "mta-one", NULL });
 }
 
+/* Where apt's first answer is only that something needed will not be there, the error still names the cause. */
+static void test_causes(void **state)
+{
+	struct fixture *f = *state;
+
+	need_apt();
+	pv_strv_add(&f->names, "needs-left");
+	pv_strv_add(&f->names, "needs-right");
+	assert_refused(f, PV_ERR_RECIPE, (const char *const[]){ "left : Conflicts: right", NULL });
+	pv_strv_add(&f->names, "far");
+	assert_refused(f, PV_ERR_RECIPE, (const char *const[]){ "far : Depends: broken", "libc6 (>= 9) but 1+sec1",
+								"fights-libc : Conflicts: libc6", NULL });
+	pv_strv_add(&f->names, "wants-vi");
+	assert_refused(f, PV_ERR_RECIPE, (const char *const[]){ "vi (>= 2) but 1 is to be installed", NULL });
+}
+
 static void test_hostile_index(void **state)
 {
 	struct fixture *f = *state;
@@ -326,8 +395,11 @@ static void test_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_base), TEST(test_names), TEST(test_fields), TEST(test_removal), TEST(test_missing),
-		TEST(test_faulty_names), TEST(test_unmet), TEST(test_hostile_index), cmocka_unit_test(test_lines),
+		TEST(test_base), TEST(test_update_needs_more), TEST(test_names), TEST(test_fields),
+		TEST(test_no_base),
+		TEST(test_removal), TEST(test_missing),
+		TEST(test_faulty_names), TEST(test_unmet), TEST(test_causes),
+		TEST(test_hostile_index), cmocka_unit_test(test_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

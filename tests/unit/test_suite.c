@@ -123,6 +123,8 @@ static void test_lists_disjoint(void **state)
 		assert_true(has(s->system_packages, "cloud-init"));
 		assert_true(has(s->system_packages, "openssh-server"));
 		assert_true(has(s->system_packages, "chrony"));
+		/* cloud-init's way to the codename in apt's sources */
+		assert_true(has(s->system_packages, "lsb-release"));
 		assert_int_equal(has(s->system_packages, "netplan.io"),
 				 s->network == PV_NETWORK_NETPLAN);
 		assert_int_equal(has(s->system_packages, "systemd-resolved"),

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pvimg verify: boots an image and prints the verdict. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "verify.h"
+
+static const struct {
+	const char *name;
+	enum pv_boot_as as;
+} boots[] = {
+	{ "pvhvm", PV_AS_PVHVM }, { "hvm", PV_AS_HVM }, { "pvh", PV_AS_PVH }, { "pv", PV_AS_PV },
+};
+
+static int take_as(const char *word, enum pv_boot_as *ret, struct pv_error *err)
+{
+	*ret = PV_AS_PVHVM;
+	for (size_t i = 0; word && i < PV_COUNT(boots); i++) {
+		if (pv_streq(word, boots[i].name)) {
+			*ret = boots[i].as;
+			return 0;
+		}
+	}
+	return word ? pv_error_set(err, PV_ERR_USAGE, "--as %s: pvhvm, hvm, pvh or pv is wanted", word) : 0;
+}
+
+static int take_firmware(const char *word, bool *ret_uefi, struct pv_error *err)
+{
+	*ret_uefi = pv_streq(word, "uefi");
+	if (word && !*ret_uefi && !pv_streq(word, "bios"))
+		return pv_error_set(err, PV_ERR_USAGE, "--firmware %s: bios or uefi is wanted", word);
+	return 0;
+}
+
+int pv_cmd_verify_request(const struct pv_cmd_ctx *ctx, const char *image, struct pv_verify_request *ret,
+			  struct pv_error *err)
+{
+	const struct pv_opts *opts = &ctx->opts;
+	struct pv_verify_request req = {
+		.image = image, .format = opts->format, .driver = opts->driver, .memory = opts->memory,
+		.vcpus = opts->vcpus, .firmware = opts->ovmf, .deadline_s = opts->deadline_s,
+		.no_load = opts->no_load, .fresh = opts->no_saved, .extra_disk = opts->extra_disk,
+		.paths = &ctx->paths, .log = ctx->log, .jobs = opts->jobs,
+	};
+
+	if (take_as(opts->as, &req.as, err) < 0 || take_firmware(opts->firmware, &req.uefi, err) < 0)
+		return -1;
+	if (req.firmware && !req.uefi)
+		return pv_error_set(err, PV_ERR_USAGE, "--ovmf is for --firmware uefi only");
+	*ret = req;
+	return 0;
+}
+
+int pv_cmd_verdict_error(const struct pv_verdict *verdict, const char *image, struct pv_error *err)
+{
+	if (verdict->green)
+		return 0;
+	return pv_error_set(err, PV_ERR_VERDICT, "%s: %s%s%s", image, pv_class_name(verdict->class),
+			    verdict->cause ? ": " : "", verdict->cause ? verdict->cause : "");
+}
+
+int pv_cmd_verify(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error *err)
+{
+	struct pv_verify_request req;
+	pv_autoverified res = { .json = NULL };
+
+	(void)argc;
+	if (pv_cmd_verify_request(ctx, argv[0], &req, err) < 0)
+		return -1;
+	req.record_dir = ctx->opts.out;
+	if (pv_verify(&req, &res, err) < 0)
+		return -1;
+	fputs(ctx->opts.json ? res.json : res.text, stdout);
+	pv_log_info(ctx->log, "the verdict is in %s, the console in %s", res.json_path, res.console_path);
+	return pv_cmd_verdict_error(&res.verdict, argv[0], err);
+}
