@@ -217,21 +217,22 @@ static void check_virtualization(struct doctor *d)
 		tell(d, STATE_OK, "kvm", "a guest runs", NULL);
 		break;
 	case PV_KVM_SLOW:
-		tell(d, STATE_NOTE, "kvm", "/dev/kvm opens, but guests hardly move: QEMU's own emulation is used",
+		tell(d, STATE_NOTE, "kvm", "/dev/kvm opens, but guests hardly move: verify uses emulation",
 		     NULL);
 		break;
 	case PV_KVM_DENIED:
-		tell(d, STATE_NOTE, "kvm", "/dev/kvm may not be opened by this user: boot tests use emulation",
+		tell(d, STATE_NOTE, "kvm", "/dev/kvm may not be opened by this user: verify uses emulation",
 		     "adduser \"$USER\" kvm");
 		break;
 	case PV_KVM_ABSENT:
-		tell(d, STATE_NOTE, "kvm", "none: boot tests use emulation", NULL);
+		tell(d, STATE_NOTE, "kvm", "none: verify uses emulation", NULL);
 		break;
 	}
 	enum pv_host_xen xen = pv_host_xen();
-	tell(d, xen == PV_XEN_DOM0 ? STATE_OK : STATE_NOTE, "xen", xen == PV_XEN_DOM0 ? "this is a dom0" :
-	     xen == PV_XEN_GUEST ? "this is a guest of Xen, images cannot be run under Xen here" :
-	     "none: images cannot be run under Xen here", NULL);
+	tell(d, xen == PV_XEN_DOM0 ? STATE_OK : STATE_NOTE, "xen", xen == PV_XEN_DOM0 ?
+	     "this is a dom0: verify boots images under its Xen" :
+	     xen == PV_XEN_GUEST ? "this is a guest of Xen: verify runs a Xen of its own inside QEMU" :
+	     "none: verify runs Xen inside QEMU", NULL);
 }
 
 int pv_cmd_doctor(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error *err)

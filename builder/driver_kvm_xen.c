@@ -20,26 +20,13 @@ enum { QEMU_IMG_S = 60, NOT_HERE = 127 };
 
 /* --- what this host must have --- */
 
-static int find_version(char **ret, struct pv_error *err)
-{
-	for (size_t i = 0; i < pv_host_nprograms; i++) {
-		pv_autofree char *path = NULL;
-		if (!pv_streq(pv_host_programs[i].name, "qemu-system-x86_64"))
-			continue;
-		pv_host_program_find(&pv_host_programs[i], &path, ret);
-		if (*ret)
-			return 0;
-	}
-	return pv_error_set(err, PV_ERR_HOST, "qemu-system-x86_64: not found; install qemu-system-x86");
-}
-
 static int probe(const struct pv_guest *guest, struct pv_error *err)
 {
 	pv_autofree char *version = NULL;
 
 	if (guest->uefi || guest->as != PV_AS_PVHVM)
 		return pv_error_set(err, PV_ERR_HOST, "boots PVHVM guests by BIOS only; take --driver xen-in-qemu");
-	if (find_version(&version, err) < 0)
+	if (pv_host_qemu_version(&version, err) < 0)
 		return -1;
 	if (pv_host_version_cmp(version, PV_KVM_XEN_QEMU) < 0)
 		return pv_error_set(err, PV_ERR_HOST, "QEMU here is %s, and emulating Xen takes " PV_KVM_XEN_QEMU
@@ -217,7 +204,7 @@ static int run_driver(const struct pv_driver_run *run, struct pv_error *err)
 	const struct pv_proc proc = { .argv = argv, .deadline_s = QEMU_IMG_S };
 	int pair[2];
 
-	if (find_version(&version, err) < 0 || pv_proc_check(&proc, PV_ERR_STAGE, err) < 0)
+	if (pv_host_qemu_version(&version, err) < 0 || pv_proc_check(&proc, PV_ERR_STAGE, err) < 0)
 		return -1;
 	pv_vars_set(run->facts, "qemu", version);
 	pv_vars_set(run->facts, "accelerator", "kvm");

@@ -46,22 +46,13 @@ static void boot_done(struct boot *b)
 
 /* --- what this host must have --- */
 
-static int find_program(const char *name, const char *package, struct pv_error *err)
-{
-	pv_autofree char *path = pv_proc_which(name);
-
-	if (path)
-		return 0;
-	return pv_error_set(err, PV_ERR_HOST, "%s: not found; install %s", name, package);
-}
-
 static int probe(const struct pv_guest *guest, struct pv_error *err)
 {
 	pv_autofree char *firmware = NULL;
 	uint64_t memory = 0, need = pv_qemu_memory_use(guest->memory);
 
-	if (find_program("qemu-system-x86_64", "qemu-system-x86", err) < 0 ||
-	    find_program("qemu-img", "qemu-utils", err) < 0)
+	if (pv_proc_need("qemu-system-x86_64", "qemu-system-x86", err) < 0 ||
+	    pv_proc_need("qemu-img", "qemu-utils", err) < 0)
 		return -1;
 	if (guest->uefi && pv_driver_firmware(guest, &firmware, err) < 0)
 		return -1;
@@ -73,21 +64,6 @@ static int probe(const struct pv_guest *guest, struct pv_error *err)
 				    "free some, or take --memory", have, own, want);
 	}
 	return 0;
-}
-
-static int find_version(char **ret, struct pv_error *err)
-{
-	for (size_t i = 0; i < pv_host_nprograms; i++) {
-		pv_autofree char *path = NULL, *version = NULL;
-		if (!pv_streq(pv_host_programs[i].name, "qemu-system-x86_64"))
-			continue;
-		pv_host_program_find(&pv_host_programs[i], &path, &version);
-		if (version) {
-			*ret = pv_steal(&version);
-			return 0;
-		}
-	}
-	return pv_error_set(err, PV_ERR_HOST, "qemu-system-x86_64: does not tell its version");
 }
 
 /* --- the disks --- */
@@ -294,7 +270,7 @@ static int prepare(struct boot *b, struct pv_error *err)
 	const struct pv_driver_run *run = b->run;
 	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE), cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-	if (pv_dom0_get(run, &b->dom0, err) < 0 || find_version(&b->version, err) < 0)
+	if (pv_dom0_get(run, &b->dom0, err) < 0 || pv_host_qemu_version(&b->version, err) < 0)
 		return -1;
 	pv_qemu_machine_for(run->guest->memory, run->guest->vcpus, pages > 0 ? (uint64_t)pages * (uint64_t)page : 0,
 			    cpus > 0 ? (unsigned)cpus : 1, &b->machine);

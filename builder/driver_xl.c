@@ -21,15 +21,6 @@ enum {
 	END_TICKS = 60,			/* half seconds for the agent's end */
 };
 
-static int find_program(const char *name, const char *package, struct pv_error *err)
-{
-	pv_autofree char *path = pv_proc_which(name);
-
-	if (path)
-		return 0;
-	return pv_error_set(err, PV_ERR_HOST, "%s: not found; install %s", name, package);
-}
-
 static int probe(const struct pv_guest *guest, struct pv_error *err)
 {
 	pv_autofree char *firmware = NULL;
@@ -39,9 +30,9 @@ static int probe(const struct pv_guest *guest, struct pv_error *err)
 	if (geteuid() != 0)
 		return pv_error_set(err, PV_ERR_HOST,
 				    "making domains takes root; run it as root, or take --driver xen-in-qemu");
-	if (find_program("xl", "xen-utils", err) < 0 || find_program("xenstore-ls", "xenstore-utils", err) < 0 ||
-	    find_program("perl", "perl-base", err) < 0 || find_program("ip", "iproute2", err) < 0 ||
-	    find_program("ssh", "openssh-client", err) < 0 || find_program("qemu-img", "qemu-utils", err) < 0)
+	if (pv_proc_need("xl", "xen-utils", err) < 0 || pv_proc_need("xenstore-ls", "xenstore-utils", err) < 0 ||
+	    pv_proc_need("perl", "perl-base", err) < 0 || pv_proc_need("ip", "iproute2", err) < 0 ||
+	    pv_proc_need("ssh", "openssh-client", err) < 0 || pv_proc_need("qemu-img", "qemu-utils", err) < 0)
 		return -1;
 	return guest->uefi ? pv_driver_firmware(guest, &firmware, err) : 0;
 }

@@ -97,6 +97,23 @@ void pv_host_program_find(const struct pv_host_program *prog, char **ret_path, c
 	pv_str_done(&w.text);
 }
 
+int pv_host_qemu_version(char **ret, struct pv_error *err)
+{
+	static const char name[] = "qemu-system-x86_64";
+
+	for (size_t i = 0; i < pv_host_nprograms; i++) {
+		pv_autofree char *path = NULL;
+		if (!pv_streq(pv_host_programs[i].name, name))
+			continue;
+		pv_host_program_find(&pv_host_programs[i], &path, ret);
+		if (*ret)
+			return 0;
+		if (path)
+			return pv_error_set(err, PV_ERR_HOST, "%s: does not tell its version", path);
+	}
+	return pv_error_set(err, PV_ERR_HOST, "%s: not found; install qemu-system-x86", name);
+}
+
 int pv_host_meminfo_parse(const char *text, uint64_t *ret_bytes)
 {
 	static const char key[] = "MemAvailable:";

@@ -23,6 +23,9 @@ extern const size_t pv_host_nprograms;
 /* Path and version of a program; both NULL when it is not there, version NULL when it does not tell. Caller frees. */
 void pv_host_program_find(const struct pv_host_program *prog, char **ret_path, char **ret_version);
 
+/* The version of qemu-system-x86_64; PV_ERR_HOST: there is none. The caller frees. */
+int pv_host_qemu_version(char **ret, struct pv_error *err) PV_MUST_CHECK;
+
 /* The first word of text that begins with a digit, up to the first character that is no digit, letter, '.', '+',
  * '~' or '-'; NULL if none. The caller frees. */
 char *pv_host_version_in(const char *text);

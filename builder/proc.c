@@ -110,6 +110,15 @@ char *pv_proc_which(const char *name)
 	return find_program(name, getenv("PATH"));
 }
 
+int pv_proc_need(const char *name, const char *package, struct pv_error *err)
+{
+	pv_autofree char *path = pv_proc_which(name);
+
+	if (path)
+		return 0;
+	return pv_error_set(err, PV_ERR_HOST, "%s: not found; install %s", name, package);
+}
+
 /* --- the child's side --- */
 
 struct pipes {			/* -1: not there; [0] is the reading end */

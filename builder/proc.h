@@ -90,6 +90,9 @@ char *pv_proc_last_line(const struct pv_proc_result *res);
  * caller frees. */
 char *pv_proc_which(const char *name);
 
+/* PV_ERR_HOST "NAME: not found; install PACKAGE" when pv_proc_which finds none. */
+int pv_proc_need(const char *name, const char *package, struct pv_error *err) PV_MUST_CHECK;
+
 /* Installs handlers for SIGINT, SIGTERM and SIGHUP that note the signal; SIGPIPE is ignored. main calls it once. */
 void pv_proc_catch_signals(void);
 /* The signal noted, or 0. Long loops ask. */

@@ -37,6 +37,7 @@ struct pv_recipe {
 	char *suite;			/* suite: (codename) */
 	uint64_t memory, disk;		/* flavor: memory, disk: bytes */
 	unsigned vcpus;			/* flavor: vcpus */
+	unsigned boot_budget;		/* boot-budget: times dom0's own boot that the guest's may take; 0: not said */
 	char *mirror;			/* mirror: NULL when not said */
 	char *image_mirror;		/* image-mirror: NULL when not said */
 	char *security;			/* security: "auto" (also when not said), "none", or a URL */

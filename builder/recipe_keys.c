@@ -16,6 +16,7 @@
 #define GIB              (UINT64_C(1) << 30)
 #define DISK_MIN         GIB
 #define DISK_MAX         (2048 * GIB)
+#define BOOT_BUDGET_MAX  1000u
 #define NAME_MAX_LEN     64u
 #define PACKAGE_MAX_LEN  128u
 #define HOSTNAME_MAX_LEN 63u /* RFC 1123: one label */
@@ -228,6 +229,12 @@ static const struct pv_recipe_key keys[] = {
 	  AT(disk),
 	  .min = DISK_MIN,
 	  .max = DISK_MAX },
+	{ .name = "boot-budget",
+	  .image_only = true,
+	  .type = PV_KEY_COUNT,
+	  AT(boot_budget),
+	  .min = 1,
+	  .max = BOOT_BUDGET_MAX },
 	{ .name = "mirror", .type = PV_KEY_TEXT, .secret = true, .check = check_url, AT(mirror) },
 	{ .name = "image-mirror",
 	  .image_only = true,

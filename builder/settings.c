@@ -13,6 +13,7 @@
 #define MANIFEST_MAX ((size_t)32 << 20)
 #define NAME_MAX_LEN 200u
 #define VALUE_MAX_LEN 1000u
+#define BOOT_BUDGET_MAX 1000u
 #define TABLE_MAX 1000u
 
 /* Apache's directives that bound memory, workers and connections (mod/event, mpm_common, core); others are no sizing. */
@@ -168,7 +169,8 @@ int pv_settings_of_plan(const struct pv_plan *plan, const char *overlays_dir, st
 {
 	pv_autooverlayset set = { 0 };
 	struct pv_settings s = { .memory = plan->sizing.memory_mib << 20, .vcpus = plan->sizing.vcpus,
-				 .reserve_mib = plan->sizing.page_cache_mib };
+				 .reserve_mib = plan->sizing.page_cache_mib,
+				 .boot_budget = plan->recipe->boot_budget };
 
 	if (pv_overlay_set_load(overlays_dir, &plan->recipe->overlays, &plan->vars, &set, err) < 0)
 		return -1;
@@ -201,8 +203,13 @@ struct json_t *pv_settings_flavor_json(const struct pv_settings *s)
 
 struct json_t *pv_settings_json(const struct pv_settings *s)
 {
-	return json_pack("{s:i, s:o, s:o, s:o}", "reserve_mib", (int)s->reserve_mib, "sysctl", table_json(&s->sysctl),
-			 "memcached", table_json(&s->memcached), "apache", table_json(&s->apache));
+	json_t *object = json_pack("{s:i, s:o, s:o, s:o}", "reserve_mib", (int)s->reserve_mib, "sysctl",
+				   table_json(&s->sysctl), "memcached", table_json(&s->memcached), "apache",
+				   table_json(&s->apache));
+
+	if (s->boot_budget > 0)
+		json_object_set_new(object, "boot_budget", json_integer(s->boot_budget));
+	return object;
 }
 
 static int read_table(const char *path, const json_t *settings, const char *key, struct pv_vars *ret,
@@ -242,7 +249,7 @@ static int read_all(const char *path, const json_t *manifest, struct pv_settings
 	const json_t *flavor = json_object_get(manifest, "flavor"), *settings = json_object_get(manifest, "settings");
 	const char *schema = json_string_value(json_object_get(manifest, "schema"));
 	const char *name = json_string_value(json_object_get(manifest, "name"));
-	uint64_t vcpus = 0, reserve = 0;
+	uint64_t vcpus = 0, reserve = 0, budget = 0;
 
 	if (!pv_streq(schema, "pvimg.manifest/1"))
 		return pv_error_set(err, PV_ERR_STAGE, "%s is no manifest of pvimg", path);
@@ -254,11 +261,15 @@ static int read_all(const char *path, const json_t *manifest, struct pv_settings
 	    read_number(path, flavor, "vcpus", 1, PV_SIZING_MAX_VCPUS, &vcpus, err) < 0 ||
 	    read_number(path, settings, "reserve_mib", 0, PV_SIZING_MAX_MIB, &reserve, err) < 0)
 		return -1;
+	if (json_object_get(settings, "boot_budget") &&
+	    read_number(path, settings, "boot_budget", 1, BOOT_BUDGET_MAX, &budget, err) < 0)
+		return -1;
 	if (!name || !*name || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != strlen(name))
 		return pv_error_set(err, PV_ERR_STAGE, "%s: 'name' is missing or no image's name", path);
 	ret->name = pv_xstrdup(name);
 	ret->vcpus = (unsigned)vcpus;
 	ret->reserve_mib = (unsigned)reserve;
+	ret->boot_budget = (unsigned)budget;
 	if (read_table(path, settings, "sysctl", &ret->sysctl, err) < 0 ||
 	    read_table(path, settings, "memcached", &ret->memcached, err) < 0 ||
 	    read_table(path, settings, "apache", &ret->apache, err) < 0)

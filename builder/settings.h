@@ -16,6 +16,7 @@ struct pv_settings {
 	char *name;			/* the recipe's, and so of the image's file: "debian-2g" */
 	uint64_t memory;		/* bytes: the flavor */
 	unsigned vcpus;
+	unsigned boot_budget;		/* of the recipe; 0: none */
 	unsigned reserve_mib;		/* MemAvailable must stay above it under load: what sizing keeps for the page cache */
 	struct pv_vars sysctl;		/* "net.core.somaxconn" -> "4096"; values as /proc/sys prints them, blanks single */
 	struct pv_vars memcached;	/* as "stats settings" prints them: "maxbytes" -> "536870912", "maxconns" .. */

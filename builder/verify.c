@@ -234,7 +234,7 @@ static void judge(struct verify *v, struct pv_verdict *ret)
 	const char *reference = pv_vars_get(&v->driver_facts, "reference_ms");
 	struct pv_expect expect = {
 		.settings = v->have_settings ? &v->settings : NULL, .memory = v->memory, .vcpus = v->vcpus,
-		.disk_size = v->disk_size, .boot_budget = v->req->boot_budget,
+		.disk_size = v->disk_size, .boot_budget = v->have_settings ? v->settings.boot_budget : 0,
 		.no_dom0 = v->driver == &pv_driver_kvm_xen,
 	};
 

@@ -32,7 +32,6 @@ struct pv_verify_request {
 	bool no_load;			/* without the load test */
 	bool fresh;			/* without a saved dom0 */
 	const char *extra_disk;
-	double boot_budget;		/* 0: none */
 	const char *record_dir;		/* where the records go; NULL: the image's folder */
 	const struct pv_paths *paths;
 	struct pv_log *log;
