@@ -53,7 +53,7 @@ printf 'QFI\373' | dd of="$dir/like.raw" conv=notrunc 2>/dev/null
 refuses 1 'qcow2' "$dir/like.raw"
 # without the programs it needs
 mkdir "$TMP/bin"
-for p in qemu-img; do ln -s "$(command -v $p)" "$TMP/bin/$p"; done
+ln -s "$(command -v qemu-img)" "$TMP/bin/qemu-img"
 path=$TMP/bin
 refuses 4 'qemu-system-x86_64' "$good" --driver xen-in-qemu
 path=
