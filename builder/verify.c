@@ -15,6 +15,7 @@
 #include "workdir.h"
 
 #define CONSOLE_MAX ((size_t)64 << 20)
+#define ATTEMPTS 3u
 
 /* One verification: what is made on the way. */
 struct verify {
@@ -164,26 +165,26 @@ static int drive(struct verify *v, const struct pv_job *job, const char *work, c
 	return pv_brain_end(brain, err);
 }
 
-/* A sound guest may die of a triple fault where the processor is emulated (seen once in some ten boots, QEMU 7.2): it gets a
- * second try, and the verdict says so. A guest that is broken dies again. */
-static int drive_twice(struct verify *v, const struct pv_job *job, const char *work, const char *console,
-		       struct pv_error *err)
+/* A sound guest may die of a triple fault where the processor is emulated (seen in two of some fifteen boots, QEMU 7.2): it
+ * gets another try, and the verdict says so. A guest that is broken dies each time. */
+static int drive_on(struct verify *v, const struct pv_job *job, const char *work, const char *console,
+		    struct pv_error *err)
 {
-	if (drive(v, job, work, console, err) < 0)
-		return -1;
-	if (!pv_vars_get(&v->driver_facts, "triple_fault") ||
-	    !pv_streq(pv_vars_get(&v->driver_facts, "accelerator"), "tcg"))
-		return 0;
-	pv_log_warn(v->req->log, "%s: a processor of the guest died of a triple fault, which emulation may have caused; "
-		    "once more", v->label);
-	pv_evidence_done(&v->seen);
-	pv_vars_done(&v->driver_facts);
-	v->seen = (struct pv_evidence){ 0 };
-	v->driver_facts = (struct pv_vars){ 0 };
-	if (drive(v, job, work, console, err) < 0)
-		return -1;
-	pv_vars_set(&v->driver_facts, "attempts", "2: the first ended by a triple fault");
-	return 0;
+	for (unsigned attempt = 1; ; attempt++) {
+		if (drive(v, job, work, console, err) < 0)
+			return -1;
+		if (attempt > 1)
+			pv_vars_setf(&v->driver_facts, "attempts", "%u: those before ended by a triple fault", attempt);
+		if (attempt == ATTEMPTS || !pv_vars_get(&v->driver_facts, "triple_fault") ||
+		    !pv_streq(pv_vars_get(&v->driver_facts, "accelerator"), "tcg"))
+			return 0;
+		pv_log_warn(v->req->log, "%s: a processor of the guest died of a triple fault, which emulation may have "
+			    "caused; once more", v->label);
+		pv_evidence_done(&v->seen);
+		pv_vars_done(&v->driver_facts);
+		v->seen = (struct pv_evidence){ 0 };
+		v->driver_facts = (struct pv_vars){ 0 };
+	}
 }
 
 /* Boots and hashes side by side. */
@@ -196,7 +197,7 @@ static int drive_and_hash(struct verify *v, const struct pv_job *job, const char
 
 	if (started != 0)
 		return pv_error_errno(err, PV_ERR_HOST, started, "cannot make a thread");
-	rc = drive_twice(v, job, work, console, err);
+	rc = drive_on(v, job, work, console, err);
 	pthread_join(thread, NULL);
 	if (rc == 0 && h.rc < 0)
 		rc = pv_error_set(err, h.err.kind, "%s", h.err.text);
