@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "driver_qemu_save.h"
 #include "driver_wire.h"
 #include "fsutil.h"
@@ -34,14 +35,6 @@ struct running {
 	bool late;			/* there was no hello in time */
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* --- the greeting --- */
 
 static void hand_over(struct running *r)
@@ -61,9 +54,9 @@ static void greeted(struct running *r, const char *words)
 	if (r->s->hello)
 		return;
 	r->s->hello = pv_xstrdup(words);
-	r->s->hello_ms = now_ms() - r->started;
+	r->s->hello_ms = pv_clock_ms() - r->started;
 	if (r->s->save_fd >= 0)
-		pv_qemu_save_begin(&r->save, now_ms());
+		pv_qemu_save_begin(&r->save, pv_clock_ms());
 	else
 		hand_over(r);
 }
@@ -103,9 +96,9 @@ static void on_tick(void *ctx)
 {
 	struct running *r = ctx;
 
-	if (!r->s->hello && now_ms() - r->started > (uint64_t)r->s->hello_s * 1000)
+	if (!r->s->hello && pv_clock_ms() - r->started > (uint64_t)r->s->hello_s * 1000)
 		r->late = true;
-	pv_qemu_save_tick(&r->save, now_ms());
+	pv_qemu_save_tick(&r->save, pv_clock_ms());
 	if (r->save.state == PV_SAVE_OVER && !r->handed_over) {
 		if (r->save.written)
 			r->s->on_saved(r->s->ctx, r->s->hello, r->s->hello_ms);
@@ -245,7 +238,7 @@ static int run_qemu(struct running *r, const struct pv_qemu_files *files, int mo
 		.argv = (const char *const *)argv.v, .keep_fds = fds, .nkeep_fds = list_fds(files, fds),
 		.on_tick = on_tick, .tick_ctx = r, .watches = watches, .nwatches = PV_COUNT(watches), .stop = is_over,
 	};
-	r->started = now_ms();
+	r->started = pv_clock_ms();
 	return pv_sandbox_run(&box, &proc, res, err);
 }
 

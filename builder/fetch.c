@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "fetch_transfer.h"
 #include "proc.h"
 #include "url.h"
@@ -46,14 +47,6 @@ struct batch {
 	uint64_t last_progress;
 	uint64_t shown_bytes;	/* never less than told before, whatever has to be fetched again */
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 int pv_fetch_global_init(struct pv_error *err)
 {
@@ -143,7 +136,7 @@ long pv_fetch_status(const struct pv_fetch *fetch)
 
 static void tell_progress(struct batch *b, bool at_once)
 {
-	uint64_t now = now_ms();
+	uint64_t now = pv_clock_ms();
 	uint64_t bytes = b->done_bytes;
 
 	if (!b->progress || (!at_once && now - b->last_progress < PROGRESS_MS))
@@ -219,7 +212,7 @@ static int start(struct batch *b, struct pv_transfer *t, uint64_t now, struct pv
 /* Starts what may start now; *ret_wait_ms: how long until the next one may. */
 static int start_some(struct batch *b, uint64_t *ret_wait_ms, struct pv_error *err)
 {
-	uint64_t now = now_ms();
+	uint64_t now = pv_clock_ms();
 
 	*ret_wait_ms = POLL_MS;
 	for (size_t i = b->first; i < b->n && b->nactive < b->fetch->jobs; i++) {
@@ -250,7 +243,7 @@ static void plan_retry(struct batch *b, struct pv_transfer *t)
 		after = RETRY_AFTER_MAX_S;
 	if (after > 0 && (uint64_t)after * 1000 > pause)
 		pause = (uint64_t)after * 1000;
-	t->not_before = now_ms() + pause;
+	t->not_before = pv_clock_ms() + pause;
 }
 
 static int ended(struct batch *b, struct pv_transfer *t, CURLcode code, struct pv_error *err)

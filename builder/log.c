@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fsutil.h"
 #include "text.h"
 
@@ -38,14 +39,6 @@ struct pv_log {
 	bool moved;		/* progress since the last plain line */
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 struct pv_log *pv_log_new(enum pv_log_mode mode, bool verbose)
 {
 	struct pv_log *log = pv_xcalloc(1, sizeof(*log));
@@ -55,7 +48,7 @@ struct pv_log *pv_log_new(enum pv_log_mode mode, bool verbose)
 		mode = isatty(STDERR_FILENO) && term && *term && !pv_streq(term, "dumb") ? PV_LOG_LIVE : PV_LOG_PLAIN;
 	log->mode = mode;
 	log->verbose = verbose;
-	log->started = now_ms();
+	log->started = pv_clock_ms();
 	return log;
 }
 
@@ -110,7 +103,7 @@ int pv_log_file(struct pv_log *log, const char *path, struct pv_error *err)
 /* A full disk fails the stage that filled it; the log's own writes do not count. */
 static void file_line(struct pv_log *log, const char *text)
 {
-	uint64_t ms = now_ms() - log->started;
+	uint64_t ms = pv_clock_ms() - log->started;
 
 	if (log->file)
 		fprintf(log->file, "%5llu.%03llu %s\n", (unsigned long long)(ms / 1000),
@@ -272,7 +265,7 @@ static void cut_columns(char *text, size_t columns)
 
 static void live_refresh(struct pv_log *log, bool now_please)
 {
-	uint64_t now = now_ms();
+	uint64_t now = pv_clock_ms();
 	pv_autofree char *line = NULL;
 
 	if (log->mode != PV_LOG_LIVE || !log->in_stage)
@@ -296,7 +289,7 @@ void pv_log_tick(struct pv_log *log)
 
 static void plain_progress(struct pv_log *log)
 {
-	uint64_t now = now_ms();
+	uint64_t now = pv_clock_ms();
 	pv_autofree char *line = NULL;
 
 	if (log->mode != PV_LOG_PLAIN || !log->moved || now - log->shown_at < PLAIN_MS)
@@ -316,7 +309,7 @@ static json_t *stage_event(const struct pv_log *log, const char *state)
 
 static void json_progress(struct pv_log *log, struct counter *c)
 {
-	uint64_t now = now_ms();
+	uint64_t now = pv_clock_ms();
 	bool last = c->total > 0 && c->done == c->total;
 	json_t *event;
 
@@ -365,7 +358,7 @@ void pv_log_stage_begin(struct pv_log *log, const char *image, const char *stage
 	log->image = pv_printable(image, strlen(image));
 	log->stage = pv_printable(stage, strlen(stage));
 	log->in_stage = true;
-	log->stage_started = log->shown_at = now_ms();
+	log->stage_started = log->shown_at = pv_clock_ms();
 	log->count = log->bytes = none;
 	log->moved = false;
 	line = pv_fmt("%s  %s", log->image, log->stage);
@@ -403,7 +396,7 @@ void pv_log_stage_end(struct pv_log *log, bool ok, const char *note)
 
 	if (!log || !log->in_stage)
 		return;
-	ms = now_ms() - log->stage_started;
+	ms = pv_clock_ms() - log->stage_started;
 	time_text = elapsed(ms);
 	words = note ? pv_printable(note, strlen(note)) : NULL;
 	line = pv_fmt("%s  %s  %s%s%s  %s", log->image, log->stage, ok ? "done" : "failed", words ? "  " : "",

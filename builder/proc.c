@@ -17,7 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fsutil.h"
+#include "proc_priv.h"
 #include "text.h"
 
 #define LINE_MAX_BYTES 65536
@@ -27,8 +29,6 @@
 #define DRAIN_MS 1000		/* for output after the child ended */
 #define TICK_MS 500
 #define NO_TIME UINT64_MAX
-#define PATH_FALLBACK "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define PATH_ADDED "/usr/sbin:/sbin"
 
 /* --- the signal flag: the only mutable file-scope variable of pvimg --- */
 
@@ -67,215 +67,6 @@ int pv_proc_check_interrupt(struct pv_error *err)
 			    signo == SIGINT ? "SIGINT" : signo == SIGTERM ? "SIGTERM" : "SIGHUP");
 }
 
-/* --- finding programs --- */
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
-static bool is_program(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
-}
-
-/* Relative entries of PATH, and empty ones, are not searched. */
-static char *find_program(const char *name, const char *path)
-{
-	pv_autofree char *all = pv_fmt("%s:" PATH_ADDED, path ? path : PATH_FALLBACK);
-	char *rest = all, *dir;
-
-	while ((dir = strsep(&rest, ":"))) {
-		pv_autofree char *full = NULL;
-
-		if (*dir != '/')
-			continue;
-		full = pv_path_join(dir, name);
-		if (is_program(full))
-			return pv_steal(&full);
-	}
-	return NULL;
-}
-
-char *pv_proc_which(const char *name)
-{
-	if (*name == '\0')
-		return NULL;
-	if (strchr(name, '/'))
-		return is_program(name) ? pv_xstrdup(name) : NULL;
-	return find_program(name, getenv("PATH"));
-}
-
-int pv_proc_need(const char *name, const char *package, struct pv_error *err)
-{
-	pv_autofree char *path = pv_proc_which(name);
-
-	if (path)
-		return 0;
-	return pv_error_set(err, PV_ERR_HOST, "%s: not found; install %s", name, package);
-}
-
-/* --- the child's side --- */
-
-struct pipes {			/* -1: not there; [0] is the reading end */
-	int in[2], out[2], err[2], fail[2];
-};
-
-/* What the child writes into the fail pipe when it cannot become the program. Fits PIPE_BUF: one atomic write. */
-struct failure {
-	enum pv_error_kind kind;
-	char text[1024];
-};
-
-static void __attribute__((noreturn)) child_fail(int fail_fd, const struct pv_error *err)
-{
-	struct failure f = { .kind = err->kind };
-	ssize_t n;
-
-	snprintf(f.text, sizeof(f.text), "%s", err->text ? err->text : "no reason given");
-	n = write(fail_fd, &f, sizeof(f));
-	(void)n;
-	_exit(127);
-}
-
-static void child_signals(void)
-{
-	const struct sigaction sa = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int s = 1; s < NSIG; s++)
-		sigaction(s, &sa, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* Puts 0, 1 and 2 in place; all of pipes' descriptors are above 2. */
-static int child_stdio(const struct pv_proc *proc, const struct pipes *p, struct pv_error *err)
-{
-	int in = p->in[0];
-	int out = proc->stdout_fd > 0 ? proc->stdout_fd : p->out[1] >= 0 ? p->out[1] : p->err[1];
-
-	if (in < 0)
-		in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (in < 0)
-		return pv_error_errno(err, PV_ERR_HOST, errno, "/dev/null: cannot open");
-	/* stdout first: stdout_fd may be our own stderr. in may have become 0 where nothing was open there. */
-	if ((out == 1 ? fcntl(1, F_SETFD, 0) : dup2(out, 1)) < 0 || dup2(p->err[1], 2) < 0 ||
-	    (in == 0 ? fcntl(0, F_SETFD, 0) : dup2(in, 0)) < 0)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "cannot connect the child's input and output");
-	return 0;
-}
-
-/* The pipes' other ends would keep the pipes alive in whoever setup leaves in the middle. */
-static void child_close_pipes(const struct pipes *p)
-{
-	const int fds[] = { p->in[0], p->in[1], p->out[0], p->out[1], p->err[0], p->err[1], p->fail[0] };
-
-	for (size_t i = 0; i < PV_COUNT(fds); i++)
-		if (fds[i] > 2)
-			close(fds[i]);
-}
-
-static int compare_ints(const void *a, const void *b)
-{
-	int x = *(const int *)a, y = *(const int *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Closes all descriptors but 0 to 2, fail_fd (which closes by exec) and keep. */
-static int child_close_others(const struct pv_proc *proc, int fail_fd, struct pv_error *err)
-{
-	pv_autofree int *keep = pv_xcalloc(proc->nkeep_fds + 1, sizeof(*keep));
-	size_t n = 0;
-	unsigned next = 3;
-
-	keep[n++] = fail_fd;
-	for (size_t i = 0; i < proc->nkeep_fds; i++) {
-		if (fcntl(proc->keep_fds[i], F_SETFD, 0) < 0)
-			return pv_error_errno(err, PV_ERR_STAGE, errno, "descriptor %d is to be kept",
-					      proc->keep_fds[i]);
-		keep[n++] = proc->keep_fds[i];
-	}
-	qsort(keep, n, sizeof(*keep), compare_ints);
-	for (size_t i = 0; i < n; i++) {
-		unsigned fd = (unsigned)keep[i];
-
-		if (fd < next)
-			continue;
-		if (fd > next && close_range(next, fd - 1, 0) < 0)
-			return pv_error_errno(err, PV_ERR_HOST, errno, "cannot close descriptors");
-		next = fd + 1;
-	}
-	if (close_range(next, ~0u, 0) < 0)
-		return pv_error_errno(err, PV_ERR_HOST, errno, "cannot close descriptors");
-	return 0;
-}
-
-static const char *path_in(const char *const *env)
-{
-	for (; env && *env; env++)
-		if (pv_starts(*env, "PATH="))
-			return *env + strlen("PATH=");
-	return NULL;
-}
-
-/* Returns only with the reason. argv and env are not written to by execve; its prototype is older than const. */
-static int child_exec(const struct pv_proc *proc, struct pv_error *err)
-{
-	const char *name = proc->argv[0];
-	const char *const *env = proc->env ? proc->env : (const char *const *)environ;
-	pv_autofree char *full = NULL;
-	int cause;
-
-	full = strchr(name, '/') ? pv_xstrdup(name) : find_program(name, path_in(env));
-	if (!full)
-		return pv_error_set(err, PV_ERR_HOST, "%s: not found; install it", base_name(name));
-	execve(full, (char *const *)proc->argv, (char *const *)env);
-	cause = errno;
-	if (cause == ENOENT && access(full, F_OK) < 0)
-		return pv_error_set(err, PV_ERR_HOST, "%s: not found; install it", full);
-	if (cause == ENOENT)
-		return pv_error_set(err, PV_ERR_HOST, "%s: cannot run: its interpreter or loader is missing", full);
-	return pv_error_errno(err, PV_ERR_HOST, cause, "%s: cannot run", full);
-}
-
-static int child_prepare(const struct pv_proc *proc, const struct pipes *p, pid_t parent, struct pv_error *err)
-{
-	if (setpgid(0, 0) < 0)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "setpgid");
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "PR_SET_PDEATHSIG");
-	if (getppid() != parent)
-		_exit(127);	/* it ended before PR_SET_PDEATHSIG; nobody reads our words */
-	child_signals();
-	if (child_stdio(proc, p, err) < 0)
-		return -1;
-	child_close_pipes(p);
-	if (proc->setup && proc->setup(proc->setup_ctx, err) < 0)
-		return -1;
-	/* A change of ids in setup forgot it. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "PR_SET_PDEATHSIG");
-	if (proc->cwd && chdir(proc->cwd) < 0)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot enter", proc->cwd);
-	return child_close_others(proc, p->fail[1], err);
-}
-
-/* Never returns into the parent's code: trap 3 of style.md. */
-static void __attribute__((noreturn)) child_main(const struct pv_proc *proc, const struct pipes *p, pid_t parent)
-{
-	struct pv_error err = PV_ERROR_INIT;
-
-	if (child_prepare(proc, p, parent, &err) == 0)
-		(void)!child_exec(proc, &err);
-	child_fail(p->fail[1], &err);
-}
-
 /* --- the parent's side --- */
 
 struct stream {			/* a pipe that is read by lines */
@@ -296,7 +87,7 @@ struct watch {
 	size_t in_done;
 	int fail_fd;
 	bool failed;		/* failure holds words */
-	struct failure failure;
+	struct pv_proc_failure failure;
 	struct stream out, err;
 	char *tail[TAIL_LINES];	/* a ring */
 	size_t ntail;
@@ -306,14 +97,6 @@ struct watch {
 	bool ended, timed_out, stopped;
 	int interrupted;	/* the signal, or 0 */
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static void emit_line(struct watch *w, struct stream *s)
 {
@@ -412,7 +195,7 @@ static void end_group(struct watch *w, uint64_t now)
 
 static void check_time(struct watch *w)
 {
-	uint64_t now = now_ms();
+	uint64_t now = pv_clock_ms();
 
 	if (!w->ended && child_ended(w)) {
 		w->ended = true;
@@ -440,7 +223,7 @@ static void check_time(struct watch *w)
 /* ms until check_time or tick has something to do, at most half a second (a signal may meet another thread). */
 static int time_left(const struct watch *w)
 {
-	uint64_t now = now_ms(), next = now + (w->pidfd >= 0 ? TICK_MS : 20);
+	uint64_t now = pv_clock_ms(), next = now + (w->pidfd >= 0 ? TICK_MS : 20);
 
 	if (w->proc->on_tick && w->next_tick < next)
 		next = w->next_tick;
@@ -455,7 +238,7 @@ static int time_left(const struct watch *w)
 
 static void tick(struct watch *w)
 {
-	uint64_t now = now_ms();
+	uint64_t now = pv_clock_ms();
 
 	if (!w->proc->on_tick || now < w->next_tick)
 		return;
@@ -527,7 +310,7 @@ static void check_stop(struct watch *w)
 	if (w->ended || w->kill_at != NO_TIME || !w->proc->stop || !w->proc->stop(w->proc->tick_ctx))
 		return;
 	w->stopped = true;
-	end_group(w, now_ms());
+	end_group(w, pv_clock_ms());
 }
 
 /* Until the child has ended and its output too, or the time for that is over. */
@@ -538,7 +321,7 @@ static void watch_child(struct watch *w, const sigset_t *open_mask)
 		int ms;
 
 		check_time(w);
-		if (w->ended && (w->drain_until <= now_ms() || !draining(w)))
+		if (w->ended && (w->drain_until <= pv_clock_ms() || !draining(w)))
 			return;
 		fill_polls(w);
 		ms = time_left(w);
@@ -584,7 +367,7 @@ static int finish(struct watch *w, struct pv_proc_result *res, struct pv_error *
 	kill(-w->pid, SIGKILL);
 	while (wait4(w->pid, &status, 0, &usage) < 0)
 		if (errno != EINTR)
-			return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: wait", base_name(w->proc->argv[0]));
+			return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: wait", pv_proc_base_name(w->proc->argv[0]));
 	close_stream(w, &w->out);
 	close_stream(w, &w->err);
 	if (w->fail_fd >= 0)
@@ -601,7 +384,7 @@ static int finish(struct watch *w, struct pv_proc_result *res, struct pv_error *
 	res->timed_out = w->timed_out;
 	res->stopped = w->stopped;
 	res->deadline_s = w->proc->deadline_s;
-	res->wall_ms = now_ms() - w->started;
+	res->wall_ms = pv_clock_ms() - w->started;
 	res->max_rss_kib = (uint64_t)usage.ru_maxrss;
 	res->tail = join_tail(w);
 	return 0;
@@ -626,7 +409,7 @@ static int make_pipe(int fds[2], int ours)
 	return fcntl(fds[ours], F_SETFL, O_NONBLOCK);
 }
 
-static void pipes_done(struct pipes *p)
+static void pipes_done(struct pv_proc_pipes *p)
 {
 	int *const fds[] = { p->in, p->out, p->err, p->fail };
 
@@ -636,7 +419,7 @@ static void pipes_done(struct pipes *p)
 	}
 }
 
-static int make_pipes(const struct pv_proc *proc, struct pipes *p)
+static int make_pipes(const struct pv_proc *proc, struct pv_proc_pipes *p)
 {
 	if (proc->input && make_pipe(p->in, 1) < 0)
 		return -1;
@@ -648,17 +431,17 @@ static int make_pipes(const struct pv_proc *proc, struct pipes *p)
 }
 
 /* Signals are all blocked: a child that has not reset its handlers must not note one in our name. */
-static int start_and_watch(struct watch *w, struct pipes *p, const sigset_t *open_mask, struct pv_error *err)
+static int start_and_watch(struct watch *w, struct pv_proc_pipes *p, const sigset_t *open_mask, struct pv_error *err)
 {
 	const struct pv_proc *proc = w->proc;
 	pid_t parent = getpid();
 
-	w->started = now_ms();
+	w->started = pv_clock_ms();
 	w->pid = fork();
 	if (w->pid < 0)
-		return pv_error_errno(err, PV_ERR_HOST, errno, "%s: cannot fork", base_name(proc->argv[0]));
+		return pv_error_errno(err, PV_ERR_HOST, errno, "%s: cannot fork", pv_proc_base_name(proc->argv[0]));
 	if (w->pid == 0)
-		child_main(proc, p, parent);
+		pv_proc_child(proc, p, parent);
 	setpgid(w->pid, w->pid);	/* the child does the same; whoever comes first */
 	w->pidfd = (int)syscall(SYS_pidfd_open, w->pid, 0);
 	w->in_fd = pv_steal_fd(&p->in[1]);
@@ -689,7 +472,7 @@ static void restore_mask(const sigset_t *old, bool pipe_was_pending)
 
 int pv_proc_run(const struct pv_proc *proc, struct pv_proc_result *res, struct pv_error *err)
 {
-	struct pipes p = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	struct pv_proc_pipes p = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	struct watch w = {
 		.proc = proc, .pidfd = -1, .in_fd = -1, .fail_fd = -1,
 		.out = { .fd = -1, .fn = proc->on_stdout, .ctx = proc->ctx },
@@ -702,7 +485,7 @@ int pv_proc_run(const struct pv_proc *proc, struct pv_proc_result *res, struct p
 	if (pv_proc_check_interrupt(err) < 0)
 		return -1;
 	if (make_pipes(proc, &p) < 0) {
-		pv_error_errno(err, PV_ERR_HOST, errno, "%s: cannot make a pipe", base_name(proc->argv[0]));
+		pv_error_errno(err, PV_ERR_HOST, errno, "%s: cannot make a pipe", pv_proc_base_name(proc->argv[0]));
 		pipes_done(&p);
 		return -1;
 	}
@@ -766,5 +549,5 @@ int pv_proc_check(const struct pv_proc *proc, enum pv_error_kind kind, struct pv
 		return 0;
 	fate = pv_proc_fate(&res);
 	last = pv_proc_last_line(&res);
-	return pv_error_set(err, kind, "%s: %s%s%s", base_name(proc->argv[0]), fate, *last ? ": " : "", last);
+	return pv_error_set(err, kind, "%s: %s%s%s", pv_proc_base_name(proc->argv[0]), fate, *last ? ": " : "", last);
 }

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "clock.h"
 #include "fsutil.h"
 #include "text.h"
 #include "version.h"
@@ -21,14 +22,6 @@ struct pv_report {
 	json_t *stage;			/* the open one, borrowed from stages; NULL: none */
 	uint64_t started, stage_started;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* Text from outside may be no UTF-8, which jansson refuses. */
 static json_t *text_json(const char *text)
@@ -55,7 +48,7 @@ struct pv_report *pv_report_new(const char *name)
 {
 	struct pv_report *report = pv_xcalloc(1, sizeof(*report));
 
-	report->started = now_ms();
+	report->started = pv_clock_ms();
 	report->root = json_object();
 	json_object_set_new(report->root, "schema", json_string("pvimg.report/1"));
 	json_object_set_new(report->root, "pvimg", json_string(PV_VERSION));
@@ -98,7 +91,7 @@ void pv_report_stage_begin(struct pv_report *report, const char *stage)
 	json_object_set_new(report->stage, "state", json_string("failed"));
 	json_object_set_new(report->stage, "wall_ms", json_integer(0));
 	json_array_append_new(report->stages, report->stage);
-	report->stage_started = now_ms();
+	report->stage_started = pv_clock_ms();
 }
 
 void pv_report_stage_end(struct pv_report *report, const char *state)
@@ -106,7 +99,7 @@ void pv_report_stage_end(struct pv_report *report, const char *state)
 	if (!report || !report->stage)
 		return;
 	json_object_set_new(report->stage, "state", json_string(state));
-	json_object_set_new(report->stage, "wall_ms", number_json(now_ms() - report->stage_started));
+	json_object_set_new(report->stage, "wall_ms", number_json(pv_clock_ms() - report->stage_started));
 	report->stage = NULL;
 }
 
@@ -198,7 +191,7 @@ int pv_report_write(const struct pv_report *report, const char *path, struct pv_
 	root = json_copy(report->root);
 	if (getrusage(RUSAGE_SELF, &self) == 0)
 		json_object_set_new(root, "self_max_rss_kib", number_json((uint64_t)self.ru_maxrss));
-	json_object_set_new(root, "wall_ms", number_json(now_ms() - report->started));
+	json_object_set_new(root, "wall_ms", number_json(pv_clock_ms() - report->started));
 	if (!json_object_get(root, "error"))
 		json_object_set_new(root, "error", json_null());
 	text = json_dumps(root, JSON_INDENT(2) | JSON_SORT_KEYS);

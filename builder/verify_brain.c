@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "dom0facts.h"
 #include "frames.h"
 #include "fsutil.h"
@@ -45,17 +46,9 @@ struct pv_brain {
 	struct answer answers[QUESTIONS];
 };
 
-static uint64_t clock_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static uint64_t since_start(const struct pv_brain *brain)
 {
-	return clock_ms() - brain->started;
+	return pv_clock_ms() - brain->started;
 }
 
 static void mark(struct pv_brain *brain, const char *name, const char *words)
@@ -71,7 +64,7 @@ static void mark(struct pv_brain *brain, const char *name, const char *words)
 static void enter(struct pv_brain *brain, enum state state)
 {
 	brain->state = state;
-	brain->state_since = clock_ms();
+	brain->state_since = pv_clock_ms();
 }
 
 static void ask(struct pv_brain *brain, enum question q, const char *command)
@@ -85,7 +78,7 @@ static void ask(struct pv_brain *brain, enum question q, const char *command)
 
 static uint64_t in_state(const struct pv_brain *brain)
 {
-	return clock_ms() - brain->state_since;
+	return pv_clock_ms() - brain->state_since;
 }
 
 static bool waiting(const struct pv_brain *brain, enum question q)
@@ -275,7 +268,7 @@ static void advance(struct pv_brain *brain)
 		begin_asking(brain);
 	}
 	if (brain->state == BOOTING && pv_vars_get(&brain->seen->marks, "login") &&
-	    clock_ms() - brain->heard > QUIET_MS) {
+	    pv_clock_ms() - brain->heard > QUIET_MS) {
 		mark(brain, "quiet", "up, without a report of the guest's own");
 		begin_asking(brain);
 	}
@@ -302,7 +295,7 @@ static void look_for_an_end(struct pv_brain *brain)
 		return;
 	if (seen->failed || seen->ended || pv_verdict_fatal(seen)) {
 		last_words(brain);
-	} else if (brain->hello && clock_ms() - brain->hello > (uint64_t)brain->req.deadline_s * 1000 &&
+	} else if (brain->hello && pv_clock_ms() - brain->hello > (uint64_t)brain->req.deadline_s * 1000 &&
 		   brain->state != LOADING) {
 		seen->deadline = true;
 		last_words(brain);
@@ -317,7 +310,7 @@ static void on_hello(void *ctx, const char *facts)
 
 	if (brain->state != STARTING || brain->hello)
 		return;
-	brain->hello = clock_ms();
+	brain->hello = pv_clock_ms();
 	pv_autofree char *words = pv_fmt("dom0 is ready (%s)", facts);
 	mark(brain, "hello", words);
 	struct timespec now;
@@ -340,7 +333,7 @@ static void on_console(void *ctx, const char *text)
 {
 	struct pv_brain *brain = ctx;
 
-	brain->heard = clock_ms();
+	brain->heard = pv_clock_ms();
 	if (brain->console)
 		fprintf(brain->console, "%8.2f  %s\n", (double)since_start(brain) / 1000.0, text);
 	if (pv_frames_line(brain->frames, text)) {
@@ -360,7 +353,7 @@ static void on_event(void *ctx, const char *what, const char *text)
 
 	if (pv_streq(what, "created")) {
 		seen->created = true;
-		brain->screen_asked = clock_ms();
+		brain->screen_asked = pv_clock_ms();
 		mark(brain, "created", "domain created");
 	} else if (pv_streq(what, "failed") && !seen->failed) {
 		seen->failed = pv_xstrdup(text);
@@ -406,7 +399,7 @@ static void on_end(void *ctx, unsigned id, int status)
 static void on_tick(void *ctx)
 {
 	struct pv_brain *brain = ctx;
-	uint64_t now = clock_ms();
+	uint64_t now = pv_clock_ms();
 
 	pv_log_tick(brain->req.log);
 	if (brain->console)
@@ -440,7 +433,7 @@ int pv_brain_new(const struct pv_brain_request *req, struct pv_evidence *seen, s
 	brain->console = console;
 	brain->frames = pv_frames_new(req->nonce);
 	brain->agent = pv_agent_new(&handler);
-	brain->started = brain->state_since = clock_ms();
+	brain->started = brain->state_since = pv_clock_ms();
 	*ret = brain;
 	return 0;
 }
