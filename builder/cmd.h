@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "error.h"
 #include "log.h"
@@ -43,6 +44,8 @@ pv_cmd_fn pv_cmd_clean;
 struct pv_verify_request;
 int pv_cmd_verify_request(const struct pv_cmd_ctx *ctx, const char *image, struct pv_verify_request *ret,
 			  struct pv_error *err) PV_MUST_CHECK;
+/* Whether what goes to the file may be coloured: a terminal that can, and no NO_COLOR (no-color.org). */
+bool pv_cmd_color(FILE *file);
 /* 0 when green, else PV_ERR_VERDICT with class and cause. */
 struct pv_verdict;
 int pv_cmd_verdict_error(const struct pv_verdict *verdict, const char *image, struct pv_error *err) PV_MUST_CHECK;

@@ -38,13 +38,33 @@ static int prove(void *arg, const char *result, struct pv_report *report, struct
 	return pv_cmd_verdict_error(&res.verdict, proof->name, err);
 }
 
+static bool to_be_proven(const struct pv_cmd_ctx *ctx, const struct pv_recipe *recipe)
+{
+	return !ctx->opts.no_verify && !pv_recipe_is_dom0(recipe);
+}
+
+/* Before anything is built: whether all that is to be proven can be. */
+static int check_proofs(const struct pv_cmd_ctx *ctx, const struct pv_recipe *recipes, size_t n, struct pv_error *err)
+{
+	struct pv_verify_request ask;
+
+	for (size_t i = 0; i < n; i++) {
+		if (pv_cmd_verify_request(ctx, recipes[i].name, &ask, err) < 0)
+			return -1;
+		if (to_be_proven(ctx, &recipes[i]) && pv_verify_possible(&ask, recipes[i].memory, err) < 0)
+			return pv_error_wrap(err, "%s cannot be verified here (--no-verify builds without)",
+					     recipes[i].name);
+	}
+	return 0;
+}
+
 static int build_one(const struct pv_cmd_ctx *ctx, const struct pv_recipe *recipe, struct pv_store *store,
 		     struct pv_fetch *fetch, struct pv_error *err)
 {
 	const char *out = ctx->paths.out_dir, *name = recipe->name;
 	struct pv_verify_request ask;
 	struct proof proof = { ctx, name, &ask };
-	bool proven = !ctx->opts.no_verify && !pv_recipe_is_dom0(recipe);
+	bool proven = to_be_proven(ctx, recipe);
 	const struct pv_build_request req = {
 		.recipe = recipe, .paths = &ctx->paths, .dir = out, .name = name, .store = store, .fetch = fetch,
 		.log = ctx->log, .allow_older = ctx->opts.allow_older, .no_wait = ctx->opts.no_wait,
@@ -54,8 +74,7 @@ static int build_one(const struct pv_cmd_ctx *ctx, const struct pv_recipe *recip
 
 	if (pv_cmd_verify_request(ctx, name, &ask, err) < 0)
 		return -1;
-	if (proven && pv_verify_possible(&ask, recipe->memory, err) < 0)
-		return pv_error_wrap(err, "%s cannot be verified here (--no-verify builds without)", name);
+	ask.color = pv_cmd_color(stderr);
 	if (pv_mkdirs(out, 0755, &cause) < 0)
 		return pv_error_set(err, cause.kind, "%s; name another folder with --out DIR", cause.text);
 	if (pv_build(&req, err) < 0)
@@ -73,6 +92,8 @@ static int build_all(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipes, si
 	pv_autostore *store = NULL;
 	pv_autofetch *fetch = NULL;
 
+	if (check_proofs(ctx, recipes, n, err) < 0)
+		return -1;
 	if (pv_build_begin(&ctx->paths, ctx->opts.jobs, ctx->log, &store, &fetch, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)

@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pvimg verify: boots an image and prints the verdict. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cmd.h"
 #include "verify.h"
+
+bool pv_cmd_color(FILE *file)
+{
+	const char *term = getenv("TERM"), *never = getenv("NO_COLOR");
+
+	return isatty(fileno(file)) && term && *term && !pv_streq(term, "dumb") && !(never && *never);
+}
 
 static const struct {
 	const char *name;
@@ -70,6 +78,7 @@ int pv_cmd_verify(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error
 	if (pv_cmd_verify_request(ctx, argv[0], &req, err) < 0)
 		return -1;
 	req.record_dir = ctx->opts.out;
+	req.color = pv_cmd_color(stdout);
 	if (pv_verify(&req, &res, err) < 0)
 		return -1;
 	fputs(ctx->opts.json ? res.json : res.text, stdout);

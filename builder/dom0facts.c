@@ -27,6 +27,7 @@ struct pv_dom0facts {
 	size_t n, cap;
 	bool irq_ours, channels_ours;	/* the lines of Xen's log that come now are about our domain */
 	char *callback;
+	bool cmdline_seen, logs_upcalls;
 	unsigned upcall;		/* vector that the guest set for its vcpus one by one; 0: none */
 	bool channels_seen;
 	unsigned channels;
@@ -122,6 +123,18 @@ static void take_upcall(struct pv_dom0facts *f, const char *text)
 		f->upcall = vector;
 }
 
+/* xen-command-line(7), guest_loglvl: without it only warnings about guests are logged. */
+static void take_cmdline(struct pv_dom0facts *f, const char *text)
+{
+	static const char *const loud[] = { "guest_loglvl=info", "guest_loglvl=debug", "guest_loglvl=all" };
+
+	if (f->cmdline_seen)
+		return;
+	f->cmdline_seen = true;
+	for (size_t i = 0; i < PV_COUNT(loud); i++)
+		f->logs_upcalls = f->logs_upcalls || strstr(text, loud[i]);
+}
+
 /* Each press of a key lists anew: the last one counts. */
 static void take_xen(struct pv_dom0facts *f, const char *text)
 {
@@ -172,6 +185,8 @@ void pv_dom0facts_line(struct pv_dom0facts *f, const char *line)
 		uint64_t id;
 		if (!f->domid && pv_parse_u64(text, 1, 65535, &id) == 0)
 			f->domid = pv_xstrdup(text);
+	} else if (pv_streq(kind, "cmdline")) {
+		take_cmdline(f, text);
 	} else if (pv_streq(kind, "xs")) {
 		take_entry(f, text);
 	} else if (pv_streq(kind, "xen")) {
@@ -236,6 +251,8 @@ void pv_dom0facts_end(struct pv_dom0facts *f, struct pv_vars *ret)
 	}
 	if (f->upcall)
 		pv_vars_setf(ret, "callback", "vector 0x%x", f->upcall);
+	else if (pv_streq(f->callback, "gsi 1") && f->cmdline_seen && !f->logs_upcalls)
+		pv_vars_set(ret, "callback", "unknown: gsi 1, and this Xen does not log vectors (guest_loglvl=info does)");
 	else if (f->callback)
 		pv_vars_set(ret, "callback", f->callback);
 	if (f->channels_seen)

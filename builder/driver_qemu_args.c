@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum {
-	DOM0_MIB = 512,			/* measured: least that works is below 400 */
+	DOM0_MIB = 512,			/* an initramfs of 52 MB unpacked, the device model, the load generator */
 	XEN_MIB = 192,			/* Xen, and what a guest costs beside its memory (nested page tables, video) */
 	COMMON_GUEST_MIB = 4096,
 	TB_MIB = 1024,			/* translated code: with QEMU's default of 1/8 it is thrown away again and again */

@@ -148,15 +148,8 @@ static char *log_words(const char *path)
 
 static int ended_early(const struct pv_proc_result *res, const char *log_path, struct pv_error *err)
 {
-	pv_autofree char *fate = pv_proc_fate(res), *words = log_words(log_path), *own = NULL;
-	size_t len = strlen(res->tail);
+	pv_autofree char *fate = pv_proc_fate(res), *words = log_words(log_path), *own = pv_proc_last_line(res);
 
-	while (len > 0 && res->tail[len - 1] == '\n')
-		len--;
-	size_t start = len;
-	while (start > 0 && res->tail[start - 1] != '\n')
-		start--;
-	own = pv_printable(res->tail + start, len - start < WORDS_MAX ? len - start : WORDS_MAX);
 	if (*own)
 		return pv_error_set(err, PV_ERR_STAGE, "QEMU ended by itself (%s): %s", fate, own);
 	return pv_error_set(err, PV_ERR_STAGE, "Xen in QEMU ended by itself (%s); its last words: %s", fate, words);

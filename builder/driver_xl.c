@@ -3,6 +3,7 @@
  * the bridge it makes have names with this process's number. */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,6 +20,7 @@
 enum {
 	QEMU_IMG_S = 60,
 	END_TICKS = 60,			/* half seconds for the agent's end */
+	END_S = 45,			/* the same after a signal: a creation under way takes up to 30 s */
 };
 
 static int probe(const struct pv_guest *guest, struct pv_error *err)
@@ -133,6 +135,8 @@ static int run_agent(const struct pv_driver_run *run, struct pv_error *err)
 	const struct pv_proc_watch watch = pv_wire_watch(&w.wire);
 	const struct pv_proc proc = {
 		.argv = argv, .setup = take_wire, .setup_ctx = &theirs, .watches = &watch, .nwatches = 1,
+		/* Only the agent can take domain and bridge away. */
+		.grace_s = END_S, .death_signal = SIGTERM,
 		.on_tick = tick, .stop = is_over, .tick_ctx = &w,
 	};
 	pv_autoproc res = PV_PROC_RESULT_INIT;

@@ -190,7 +190,7 @@ static void end_group(struct watch *w, uint64_t now)
 {
 	kill(-w->pid, SIGTERM);
 	kill(w->pid, SIGTERM);	/* where the child has not made its group yet */
-	w->kill_at = now + GRACE_MS;
+	w->kill_at = now + (w->proc->grace_s ? w->proc->grace_s * 1000ull : GRACE_MS);
 }
 
 static void check_time(struct watch *w)

@@ -45,8 +45,9 @@ struct pv_proc {
 	/* Asked after each turn of the loop (each event, and about twice a second): true ends the program as a deadline
 	 * does, yet is no error. NULL: never. */
 	bool (*stop)(void *tick_ctx);
-	unsigned deadline_s;		/* CLOCK_MONOTONIC seconds; 0: none. Past it the group gets SIGTERM, 2 s
-					 * later SIGKILL */
+	unsigned deadline_s;		/* CLOCK_MONOTONIC seconds; 0: none. Past it the group gets SIGTERM, later SIGKILL */
+	unsigned grace_s;		/* from SIGTERM to SIGKILL; 0: 2 s */
+	int death_signal;		/* what it gets when this process dies; 0: SIGKILL */
 	/* Runs in the child after fork and before exec: 0, or -1 with *err set (the words reach the parent's err).
 	 * May fork further and never return in the middle processes, as long as these end with _exit and pass the
 	 * last child's wait status on. */
@@ -71,8 +72,9 @@ void pv_proc_result_done(struct pv_proc_result *res);
 /* Runs and waits. Returns 0 when the child was started and has ended, however it ended; -1 when it could not be
  * started (PV_ERR_HOST "NAME: not found; install it" for a missing program), or when pv_proc_interrupted() became
  * true meanwhile (the group is ended and reaped; kind PV_ERR_SIGINT or PV_ERR_SIGTERM). The child leads its own
- * process group, has default signal handling and an empty mask, and dies with this process (PR_SET_PDEATHSIG). What
- * is left of its group when it has ended is killed; output that somebody else still holds open is given up after 1 s. */
+ * process group, has default signal handling and an empty mask, and dies with this process (PR_SET_PDEATHSIG) unless
+ * death_signal lets it clean up first. What is left of its group when it has ended is killed; output that somebody else
+ * still holds open is given up after 1 s. */
 int pv_proc_run(const struct pv_proc *proc, struct pv_proc_result *res, struct pv_error *err) PV_MUST_CHECK;
 
 /* pv_proc_run, and anything but exit code 0 or an end by stop() is an error of `kind`: "NAME: exit code 100: LAST LINE" or

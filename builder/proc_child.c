@@ -130,7 +130,7 @@ static int child_prepare(const struct pv_proc *proc, const struct pv_proc_pipes 
 {
 	if (setpgid(0, 0) < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "setpgid");
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	if (prctl(PR_SET_PDEATHSIG, proc->death_signal ? proc->death_signal : SIGKILL) < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "PR_SET_PDEATHSIG");
 	if (getppid() != parent)
 		_exit(127);	/* it ended before PR_SET_PDEATHSIG; nobody reads our words */
@@ -141,7 +141,7 @@ static int child_prepare(const struct pv_proc *proc, const struct pv_proc_pipes 
 	if (proc->setup && proc->setup(proc->setup_ctx, err) < 0)
 		return -1;
 	/* A change of ids in setup forgot it. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	if (prctl(PR_SET_PDEATHSIG, proc->death_signal ? proc->death_signal : SIGKILL) < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "PR_SET_PDEATHSIG");
 	if (proc->cwd && chdir(proc->cwd) < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot enter", proc->cwd);

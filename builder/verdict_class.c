@@ -204,7 +204,8 @@ static void dom0_side(const struct pv_evidence *seen, const struct pv_expect *ex
 		const char *value = seen->have_dom0 ? pv_vars_get(&seen->dom0, dom0_signs[i].fact) : NULL;
 		enum pv_sign_state state = expect->no_dom0 || dom0_signs[i].may_be_unknown ? PV_SIGN_UNKNOWN : PV_SIGN_NO;
 		if (value && *value)
-			state = dom0_signs[i].is(value) ? PV_SIGN_YES : PV_SIGN_NO;
+			state = pv_starts(value, "unknown: ") ? PV_SIGN_UNKNOWN :
+				dom0_signs[i].is(value) ? PV_SIGN_YES : PV_SIGN_NO;
 		struct pv_sign *sign = add_sign(ret, dom0_signs[i].name, dom0_signs[i].expected, state,
 						value && *value ? value : expect->no_dom0 ? "this driver has no dom0" :
 						"not seen by dom0");

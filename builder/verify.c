@@ -145,7 +145,7 @@ static int drive(struct verify *v, const struct pv_job *job, const char *work, c
 {
 	pv_autobrain *brain = NULL;
 	const struct pv_brain_request think = {
-		.nonce = job->nonce, .seeded = true, .load = !v->req->no_load, .workers = workers(v),
+		.nonce = job->nonce, .load = !v->req->no_load, .workers = workers(v),
 		.deadline_s = v->req->deadline_s ? v->req->deadline_s : PV_VERIFY_DEADLINE_S,
 		.console_path = console, .image = v->label, .log = v->req->log,
 	};
@@ -210,21 +210,20 @@ static int drive_and_hash(struct verify *v, const struct pv_job *job, const char
 
 static int write_records(struct verify *v, const char *console, struct pv_verify_result *ret, struct pv_error *err)
 {
-	const struct pv_verdict_run run = {
+	struct pv_verdict_run run = {
 		.driver = v->driver->name, .driver_why = v->why, .proves = v->driver->proves,
 		.driver_facts = &v->driver_facts, .image = name_of(v->req->image),
 		.format = pv_disk_format_name(v->disk.format), .memory = v->memory, .disk_size = v->disk_size,
 		.vcpus = v->vcpus, .console_log = name_of(ret->console_path),
 	};
-	struct pv_verdict_run filled = run;
 	pv_autofree char *log = NULL;
 	size_t len = 0;
 
-	memcpy(filled.image_sha256, v->sha256, sizeof(filled.image_sha256));
+	memcpy(run.image_sha256, v->sha256, sizeof(run.image_sha256));
 	if (pv_read_file(console, CONSOLE_MAX, &log, &len, err) < 0)
 		return -1;
-	ret->json = pv_verdict_json(&ret->verdict, &filled);
-	ret->text = pv_verdict_text(&ret->verdict, &filled, false);
+	ret->json = pv_verdict_json(&ret->verdict, &run);
+	ret->text = pv_verdict_text(&ret->verdict, &run, v->req->color);
 	if (pv_write_file(ret->console_path, log, len, 0644, err) < 0)
 		return -1;
 	return pv_write_file(ret->json_path, ret->json, strlen(ret->json), 0644, err);

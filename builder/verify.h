@@ -33,6 +33,7 @@ struct pv_verify_request {
 	bool fresh;			/* without a saved dom0 */
 	const char *extra_disk;
 	const char *record_dir;		/* where the records go; NULL: the image's folder */
+	bool color;			/* of the result's text */
 	const struct pv_paths *paths;
 	struct pv_log *log;
 	unsigned jobs;
@@ -42,7 +43,7 @@ struct pv_verify_result {
 	struct pv_verdict verdict;
 	char *json_path, *console_path;
 	char *json;			/* what is in json_path */
-	char *text;			/* for people, without colours */
+	char *text;			/* for people */
 };
 void pv_verify_result_done(struct pv_verify_result *res);
 #define pv_autoverified __attribute__((cleanup(pv_verify_result_done))) struct pv_verify_result

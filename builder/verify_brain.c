@@ -26,7 +26,7 @@ enum {
 enum state { STARTING, BOOTING, ASKING, LOADING, LAST_WORDS };
 
 /* What is asked of the agent; each is asked once at a time. */
-enum question { ASK_FACTS, ASK_SCREEN, ASK_HTTP, ASK_MEMCACHED, ASK_SSH, ASK_FILL, ASK_WATCH, ASK_HOLD, ASK_OTHER, QUESTIONS };
+enum question { ASK_FACTS, ASK_SCREEN, ASK_HTTP, ASK_MEMCACHED, ASK_SSH, ASK_FILL, ASK_WATCH, ASK_HOLD, ASK_CREATE, QUESTIONS };
 
 struct answer {
 	unsigned id;			/* 0: not asked */
@@ -267,7 +267,7 @@ static void advance(struct pv_brain *brain)
 		mark(brain, "report", "the guest's report is here");
 		begin_asking(brain);
 	}
-	if (brain->state == BOOTING && pv_vars_get(&brain->seen->marks, "login") &&
+	if (brain->state == BOOTING && pv_verdict_up(brain->seen) &&
 	    pv_clock_ms() - brain->heard > QUIET_MS) {
 		mark(brain, "quiet", "up, without a report of the guest's own");
 		begin_asking(brain);
@@ -316,7 +316,7 @@ static void on_hello(void *ctx, const char *facts)
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	pv_agent_send(brain->agent, "clock %lld", (long long)now.tv_sec);
-	brain->answers[ASK_OTHER].id = pv_agent_send(brain->agent, "create");
+	ask(brain, ASK_CREATE, "create");
 	enter(brain, BOOTING);
 }
 

@@ -15,7 +15,6 @@
 
 struct pv_brain_request {
 	const char *nonce;		/* of the guest's frames */
-	bool seeded;			/* the guest has our seed: a report is to be waited for */
 	bool load;			/* make the load test */
 	unsigned workers;		/* Apache's limit, to be held; 0: unknown */
 	unsigned deadline_s;		/* since the agent's hello */

@@ -132,6 +132,14 @@ static void test_callback(void **state)
 	       "xen Callback via 1:0x1, not asserted\n", "callback", "vector 0xf3");
 	expect(DOM0 "xen d2v0: upcall vector f3\nxen (d3) d3v0: upcall vector f3\nxen Domain 3:\n"
 	       "xen Callback via 1:0x1, not asserted\n", "callback", "gsi 1");
+	/* a Xen that does not log them cannot tell */
+#define UNKNOWN "unknown: gsi 1, and this Xen does not log vectors (guest_loglvl=info does)"
+#define GSI_1 "xen Domain 3:\nxen Callback via 1:0x1, not asserted\n"
+	expect("cmdline dom0_mem=1G\n" DOM0 GSI_1, "callback", UNKNOWN);
+	expect("cmdline guest_loglvl=warning/all\n" DOM0 GSI_1, "callback", UNKNOWN);
+	expect("cmdline guest_loglvl=info dom0_mem=1G\n" DOM0 GSI_1, "callback", "gsi 1");
+	expect("cmdline guest_loglvl=all\ncmdline \n" DOM0 GSI_1, "callback", "gsi 1");
+	expect("cmdline \n" DOM0 "xen Domain 3:\nxen Callback via 1:0x1c, not asserted\n", "callback", "gsi 28");
 	/* pressed twice: the later one */
 	expect(DOM0 XEN "xen Domain 3:\nxen Callback via 0:0, not asserted\n", "callback", "none");
 }

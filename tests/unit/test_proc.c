@@ -629,6 +629,45 @@ static void test_child_dies_with_us(void **state)
 	close(fds[1]);
 }
 
+/* Who has to clean up gets SIGTERM when we are killed, and time. */
+static void test_child_cleans_up_after_us(void **state)
+{
+	int fds[2], status;
+	pid_t driver;
+	char line[32] = "";
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	driver = fork();
+	if (driver == 0) {
+		const struct pv_proc proc = {
+			.argv = SH("trap 'sleep 0.2; echo cleaned; exit' TERM; echo ready; sleep 60 & wait"),
+			.stdout_fd = fds[1], .death_signal = SIGTERM,
+		};
+		pv_autoproc res = PV_PROC_RESULT_INIT;
+
+		_exit(pv_proc_run(&proc, &res, NULL) < 0);
+	}
+	close(fds[1]);
+	assert_int_equal(read(fds[0], line, sizeof(line) - 1), 6);
+	kill(driver, SIGKILL);
+	assert_int_equal(waitpid(driver, &status, 0), driver);
+	assert_int_equal(read(fds[0], line, sizeof(line) - 1), 8);
+	assert_memory_equal(line, "cleaned\n", 8);
+	close(fds[0]);
+}
+
+static void test_grace(void **state)
+{
+	const struct pv_proc proc = { .argv = SH("trap 'sleep 3; exit 7' TERM; sleep 60 & wait"), .deadline_s = 1, .grace_s = 20 };
+	pv_autoproc res = PV_PROC_RESULT_INIT;
+
+	(void)state;
+	assert_int_equal(pv_proc_run(&proc, &res, NULL), 0);
+	assert_true(res.timed_out);
+	assert_int_equal(res.exit_code, 7);
+}
+
 /* --- interruption --- */
 
 static int interrupted_driver(int signo, int fd, const char *script)
@@ -783,6 +822,8 @@ int main(void)
 		cmocka_unit_test(test_deadline_not_reached),
 		cmocka_unit_test(test_deadline_under_a_flood),
 		cmocka_unit_test(test_child_dies_with_us),
+		cmocka_unit_test(test_child_cleans_up_after_us),
+		cmocka_unit_test(test_grace),
 		cmocka_unit_test(test_interruption_ends_the_child),
 		cmocka_unit_test(test_interruption_of_a_deaf_child),
 		cmocka_unit_test(test_interruption_ends_waiting_for_a_lock),

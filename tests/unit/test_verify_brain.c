@@ -28,7 +28,7 @@ static void begin(struct talk *t)
 	strcpy(t->dir, "/tmp/pvimg-brain.XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
 	t->console = pv_path_join(t->dir, "console.log");
-	const struct pv_brain_request req = { .nonce = NONCE, .seeded = true, .load = false, .deadline_s = 600,
+	const struct pv_brain_request req = { .nonce = NONCE, .load = false, .deadline_s = 600,
 					      .screen_every_ms = 1, .console_path = t->console, .image = "test" };
 	assert_int_equal(pv_brain_new(&req, &t->seen, &t->brain, &err), 0);
 	t->agent = pv_brain_agent(t->brain);
