@@ -16,8 +16,9 @@
  *	vbd, vif		"2 of 2 connected": of the devices that dom0 gave it, those whose backend and frontend
  *				are in state 4; "0 of 0 connected" when it was given none
  *	callback		"vector 0xf3"|"gsi 28"|"pci 0x..."|"none": Xen's HVM_PARAM_CALLBACK_IRQ, or the
- *				vector that the guest set for each vcpu. Xen logs these only with guest_loglvl=info or all; without,
- *				the parameter "gsi 1", which Linux then sets, becomes "unknown: ..."
+ *				vector that the guest set for each vcpu. Xen logs these only with
+ *				guest_loglvl=info or all; without, the parameter "gsi 1", which Linux
+ *				then sets, becomes "unknown: ..."
  *	channels		event channels that only the guest's own kernel can have bound: virtual and inter-
  *				processor interrupts. Those to dom0's daemons and device model are there without it
  *	unplugged_nic, unplugged_disk	yes|no: the device model has no emulated network card, no emulated hard disk, any more
