@@ -9,12 +9,15 @@
 #include "esp.h"
 #include "plan.h"
 
-/* Every console that a Xen, KVM or EC2 guest may have; the last one becomes /dev/console, and the serial port is there
- * under each of them (xen-facts A.5). net.ifnames=0: eth0 on every suite, whatever naming scheme its systemd has.
+/* The last console becomes /dev/console, where the initramfs and systemd speak: Xen's own, hvc0, which every guest of Xen
+ * has; where there is none, tty1 is it. Not ttyS0: an HVM guest often has no serial port (XCP-ng, xl without serial=), and
+ * Linux writes to the dead one all the same, an exit to the device model for each character (25 of 60 s until systemd begins
+ * where processors are emulated). A login is on it where there is one (overlays/base, 60-pvimg-serial.rules).
+ * net.ifnames=0: eth0 on every suite, whatever naming scheme its systemd has.
  * no_timer_check: the kernel's first look whether timer interrupts arrive takes some ms of emulated time; on a busy host
  * they come too late, and the guest panics ("IO-APIC + timer doesn't work"). Linux skips the look by itself under KVM,
  * not under Xen or QEMU's emulation. */
-#define PV_BOOTCFG_CMDLINE "net.ifnames=0 no_timer_check console=tty1 console=hvc0 console=ttyS0,115200n8"
+#define PV_BOOTCFG_CMDLINE "net.ifnames=0 no_timer_check console=tty1 console=hvc0"
 
 /* GRUB's few lines that lead from wherever GRUB came from to the root file system's own grub.cfg. The caller frees. */
 char *pv_bootcfg_grub_stub(const char *root_uuid);

@@ -27,6 +27,7 @@ struct pv_evidence {
 	char *failed;			/* why it was not (xl's words), or NULL */
 	char *ended;			/* "poweroff", "reboot", "crash": how it ended by itself; NULL: it ran to our end */
 	bool deadline;			/* time ran out */
+	bool silent;			/* given up since its kernel fell silent (verify_brain.h) */
 	bool have_probe, have_dom0;
 	struct pv_vars probe;		/* the guest's report (scripts/guest/probe) */
 	struct pv_vars dom0;		/* what dom0 saw (dom0facts.h) */

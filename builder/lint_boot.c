@@ -13,7 +13,7 @@
 #define DEBCONF_MAX ((size_t)32 << 20)
 #define MODULE_MAX ((size_t)4 << 20)
 
-static const char *const consoles[] = { "tty1", "hvc0", "ttyS0" };
+static const char *const consoles[] = { "tty1", "hvc0" };
 
 /* The device of the last "console=" is /dev/console. "ttyS0,115200n8" counts as ttyS0. */
 static bool is_console(const char *word, const char *device)
@@ -45,8 +45,9 @@ static void check_console_words(struct pv_lint *lint, const struct pv_strv *word
 	for (size_t i = 0; i < PV_COUNT(consoles); i++)
 		if (!find_console(words, consoles[i]))
 			pv_lint_fault(lint, "%s: no console=%s", where, consoles[i]);
-	if (last && !is_console(last, "ttyS0"))
-		pv_lint_fault(lint, "%s: the last is %s and not ttyS0, which every hypervisor has", where, last);
+	if (last && !is_console(last, "hvc0"))
+		pv_lint_fault(lint, "%s: the last is %s and not hvc0: boot messages are lost where it has no device",
+			      where, last);
 }
 
 typedef void line_fn(struct pv_lint *lint, const struct pv_strv *words, const char *where);
@@ -346,7 +347,7 @@ static void check_upgrades(struct pv_lint *lint)
 const struct pv_lint_check pv_lint_boot_checks[] = {
 	{ "grub-timeout", "grub.cfg waits for nobody and shows no menu", check_timeout },
 	{ "grub-defaults", "the next update-grub keeps timeout, consoles and eth0", check_grub_defaults },
-	{ "consoles", "tty1, hvc0 and ttyS0 on every kernel command line", check_consoles },
+	{ "consoles", "tty1 and hvc0 on every kernel command line, hvc0 last", check_consoles },
 	{ "root-uuid", "the kernel finds its root by UUID, whatever the disk is called", check_root_uuid },
 	{ "eth0", "the first network interface is eth0 on every suite", check_eth0 },
 	{ "fstab", "file systems are mounted by UUID, and these are right", check_fstab },

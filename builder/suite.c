@@ -61,24 +61,25 @@ static const char *const debian_boot[] = {
 /*
  * What every image needs, beyond Essential and required. apt runs without Recommends, so each is
  * here on purpose: cloud-guest-utils (growpart, a Recommends of Debian's cloud-init) and fdisk (its
- * sfdisk) grow the partition, e2fsprogs (resize2fs) the file system; netplan.io carries out what
- * cloud-init renders: it comes before networkd in cloud-init's order and Debian 12's own cloud
- * images have it too; libpam-systemd gives ssh sessions to logind, so that a shutdown ends them;
- * logrotate keeps Apache's logs from filling a small disk; netbase is /etc/services and
- * /etc/protocols; cloud-init asks lsb_release for the codename that it writes into apt's sources at
- * first boot, but Ubuntu's does not depend on it (without it: "UNAVAILABLE").
- * DHCP clients come by cloud-init's own Depends (isc-dhcp-client or dhcpcd-base); only the Ec2
- * datasource uses them.
+ * sfdisk) grow the partition, e2fsprogs (resize2fs) the file system; netplan.io, on Ubuntu, carries
+ * out what cloud-init renders, as its users expect; Debian's images have cloud-init write for
+ * networkd itself, which spares a start of Python at each boot (5 s where the processor is
+ * emulated); libpam-systemd gives ssh sessions to logind, so that a shutdown ends them; logrotate
+ * keeps Apache's logs from filling a small disk; netbase is /etc/services and /etc/protocols;
+ * cloud-init asks lsb_release for the codename that it writes into apt's sources at first boot, but
+ * Ubuntu's does not depend on it (without it: "UNAVAILABLE"). DHCP clients come by cloud-init's own
+ * Depends (isc-dhcp-client or dhcpcd-base); only the Ec2 datasource uses them.
  */
 #define SYSTEM_COMMON                                                                              \
 	"systemd-sysv", "udev", "dbus", "libpam-systemd", "kmod", "procps", "iproute2", "netbase", \
-		"netplan.io", "cloud-init", "cloud-guest-utils", "fdisk", "e2fsprogs",             \
+		"cloud-init", "cloud-guest-utils", "fdisk", "e2fsprogs",             \
 		"openssh-server", "chrony", "ca-certificates", "sudo", "logrotate",       \
 		"lsb-release"
 
 /* systemd-resolved is a package of its own since Debian 12 and Ubuntu 23.04. */
-static const char *const system_with_resolved[] = { SYSTEM_COMMON, "systemd-resolved", NULL };
-static const char *const system_jammy[] = { SYSTEM_COMMON, NULL };
+static const char *const system_debian[] = { SYSTEM_COMMON, "systemd-resolved", NULL };
+static const char *const system_ubuntu[] = { SYSTEM_COMMON, "netplan.io", "systemd-resolved", NULL };
+static const char *const system_jammy[] = { SYSTEM_COMMON, "netplan.io", NULL };
 
 /*
  * One list for all five, on purpose: what GRUB 2.06 and e2fsck 1.46 (jammy, the oldest) know.
@@ -92,9 +93,7 @@ static const char ext4_features[] = "has_journal,ext_attr,resize_inode,dir_index
 /*
  * The Xen fronts, ext4 with its checksum, and what plain QEMU and HVM without PV drivers need. A
  * name that is built in or gone is harmless: initramfs-tools asks `modprobe --quiet --show-depends`
- * for each and takes what it is told (hook-functions, manual_add_modules). Seen in
- * linux-image-6.1.0-56-amd64: all of them are modules there. Its -cloud sibling has no sym53c8xx,
- * e1000 or 8139cp, so an HVM guest without PV drivers would have neither sd* disks nor net.
+ * for each and takes what it is told (hook-functions, manual_add_modules).
  */
 #define MODULES_COMMON                                                                             \
 	"xen_blkfront", "xen_netfront", "ext4", "ata_piix", "sd_mod", "sym53c8xx", "virtio_pci",   \
@@ -114,13 +113,20 @@ static const char *const modules_common[] = { MODULES_COMMON, NULL };
 	.keyring_package = "ubuntu-keyring",                                                       \
 	.keyring_member = "./usr/share/keyrings/ubuntu-archive-keyring.gpg"
 
+/*
+ * linux-image-cloud-amd64: Debian's kernel for guests, with all of Xen's fronts. 27 MB to download in
+ * place of 70, a third of the modules, and it boots in half the time: no search for a GART, no
+ * sensors, WLAN or sound. Emulated hardware it drives is IDE (ata_piix); it has no driver for the
+ * emulated network cards and the SCSI adapter of an HVM guest without PV drivers, which this image
+ * is not made for.
+ */
 #define DEBIAN_COMMON                                                                              \
 	.distribution = "debian", .origin = "Debian", .security_label = "Debian-Security",         \
 	.security_sibling = "debian-security", .components = debian_components,                    \
-	.kernel_package = "linux-image-amd64", .grub_efi_id = "debian",                            \
+	.kernel_package = "linux-image-cloud-amd64", .grub_efi_id = "debian",                            \
 	.debootstrap_script = "sid", .boot_packages = debian_boot,                                 \
-	.system_packages = system_with_resolved, .ext4_features = ext4_features,                   \
-	.network = PV_NETWORK_NETPLAN, .initramfs = PV_INITRAMFS_TOOLS,                            \
+	.system_packages = system_debian, .ext4_features = ext4_features,                          \
+	.network = PV_NETWORK_NETWORKD, .initramfs = PV_INITRAMFS_TOOLS,                            \
 	.initramfs_modules = modules_with_crc32c,                                                  \
 	.keyring_host_path = "/usr/share/keyrings/debian-archive-keyring.gpg",                     \
 	.keyring_package = "debian-archive-keyring",                                               \
@@ -153,7 +159,7 @@ static const struct pv_suite suites[] = {
 		.updates = "noble-updates",
 		.security = "noble-security",
 		.boot_packages = ubuntu_boot_initramfs_tools,
-		.system_packages = system_with_resolved,
+		.system_packages = system_ubuntu,
 		.guest_agent = "xe-guest-utilities",
 		.usr_is_merged = "usr-is-merged",
 		.initramfs = PV_INITRAMFS_TOOLS,
@@ -166,7 +172,7 @@ static const struct pv_suite suites[] = {
 		.updates = "resolute-updates",
 		.security = "resolute-security",
 		.boot_packages = ubuntu_boot_dracut,
-		.system_packages = system_with_resolved,
+		.system_packages = system_ubuntu,
 		.usr_is_merged = "usr-is-merged",
 		.initramfs = PV_INITRAMFS_DRACUT,
 		.initramfs_modules = modules_common,

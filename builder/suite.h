@@ -27,7 +27,7 @@ struct pv_suite {
 	const char *security_sibling;	/* NULL: security is on the main mirror (Ubuntu); else the sibling path's last
 					 * component: "debian-security" in place of "debian" */
 	const char *const *components;	/* NULL-terminated, default for the recipe: main, universe */
-	const char *kernel_package;	/* "linux-image-virtual", "linux-image-amd64" */
+	const char *kernel_package;	/* "linux-image-virtual", "linux-image-cloud-amd64" */
 	const char *grub_efi_id;	/* folder below EFI/ that the signed GRUB looks in: "ubuntu", "debian" */
 	const char *const *boot_packages;	/* GRUB for BIOS and UEFI, shim, initramfs maker, NULL-terminated */
 	const char *const *system_packages;	/* what every image of the suite needs: cloud-init, ssh, chrony, ... */

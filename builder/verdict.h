@@ -73,6 +73,9 @@ const char *pv_verdict_fatal(const struct pv_evidence *seen);
  * the brain waits a little longer for a report and then judges. */
 bool pv_verdict_up(const struct pv_evidence *seen);
 
+/* The kernel said that it restarts the machine: by its own will, or after a panic. */
+bool pv_verdict_restarted(const struct pv_evidence *seen);
+
 const char *pv_class_name(enum pv_class c);	/* "PVHVM", "HVM without PV drivers", "PVH", "PV", "did not boot" */
 
 /* What verify knows beside the verdict. */

@@ -145,6 +145,19 @@ bool pv_verdict_up(const struct pv_evidence *seen)
 	return find_line(seen, line_is_up) < seen->nconsole;
 }
 
+/* kernel_restart() of kernel/reboot.c and panic() of kernel/panic.c; both go to consoles however quiet they are. */
+static bool line_restarts(const char *line)
+{
+	const char *text = pv_kernel_text(line);
+
+	return text && (pv_starts(text, "reboot: Restarting system") || pv_starts(text, "Rebooting in "));
+}
+
+bool pv_verdict_restarted(const struct pv_evidence *seen)
+{
+	return find_line(seen, line_restarts) < seen->nconsole;
+}
+
 static const char *panic_text(const char *line, bool times)
 {
 	const char *text = times ? pv_kernel_text(line) : line;

@@ -286,6 +286,14 @@ static void advance(struct pv_brain *brain)
 	}
 }
 
+static bool fell_silent(const struct pv_brain *brain)
+{
+	const struct pv_vars *marks = &brain->seen->marks;
+
+	return brain->req.silence_ms > 0 && pv_vars_get(marks, "kernel") && !pv_vars_get(marks, "initramfs") &&
+	       !pv_vars_get(marks, "userspace") && pv_clock_ms() - brain->heard > brain->req.silence_ms;
+}
+
 /* Whether the boot can come to nothing more. */
 static void look_for_an_end(struct pv_brain *brain)
 {
@@ -294,6 +302,9 @@ static void look_for_an_end(struct pv_brain *brain)
 	if (brain->state == LAST_WORDS)
 		return;
 	if (seen->failed || seen->ended || pv_verdict_fatal(seen)) {
+		last_words(brain);
+	} else if (fell_silent(brain)) {
+		seen->silent = true;
 		last_words(brain);
 	} else if (brain->hello && pv_clock_ms() - brain->hello > (uint64_t)brain->req.deadline_s * 1000 &&
 		   brain->state != LOADING) {

@@ -18,6 +18,8 @@ struct pv_brain_request {
 	bool load;			/* make the load test */
 	unsigned workers;		/* Apache's limit, to be held; 0: unknown */
 	unsigned deadline_s;		/* since the agent's hello */
+	unsigned silence_ms;		/* a kernel that says nothing for so long before its first program is given up
+					 * (evidence: silent); 0: never */
 	unsigned screen_every_ms;	/* how often the screen is read before the kernel speaks; 0: PV_BRAIN_SCREEN_MS */
 	const char *console_path;	/* the console's log is written there as it comes */
 	const char *image;		/* for the log's lines */

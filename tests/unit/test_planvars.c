@@ -125,7 +125,7 @@ static void check_image(const struct world *w)
 	assert_lacks(w, "etc/default/grub.d/50-pvimg.cfg", "/dev/");
 	assert_has_line(w, "etc/default/grub.d/50-pvimg.cfg", "GRUB_TIMEOUT=0");
 	assert_has_line(w, "etc/default/grub.d/50-pvimg.cfg", "GRUB_RECORDFAIL_TIMEOUT=0");
-	assert_non_null(strstr(grub, "net.ifnames=0 no_timer_check console=tty1 console=hvc0 console=ttyS0,115200n8\"\n"));
+	assert_non_null(strstr(grub, "net.ifnames=0 no_timer_check console=tty1 console=hvc0\"\n"));
 	assert_has_line(w, "etc/memcached.conf", "-l 127.0.0.1");
 	assert_has_line(w, "etc/memcached.conf", "-U 0");
 	assert_has_line(w, "etc/apache2/conf-enabled/zz-pvimg.conf", "ServerTokens Prod");

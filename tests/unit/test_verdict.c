@@ -480,6 +480,28 @@ static void test_up(void **state)
 	}
 }
 
+static void test_restarted(void **state)
+{
+	static const struct {
+		const char *line;
+		bool restarted;
+	} rows[] = {
+		{ "[   20.100000] reboot: Restarting system", true },
+		{ "[    3.141592] Rebooting in 1 seconds..", true },
+		{ "reboot: Restarting system", false },	/* anybody can print that */
+		{ "[   20.100000] kernel: Rebooting in 1 seconds..", false },
+		{ "[   20.100000] reboot: Power down", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PV_COUNT(rows); i++) {
+		pv_autoevidence seen = { .created = true };
+		pv_evidence_line(&seen, 1, rows[i].line);
+		if (pv_verdict_restarted(&seen) != rows[i].restarted)
+			fail_msg("'%s'", rows[i].line);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -488,6 +510,7 @@ int main(void)
 		cmocka_unit_test(test_console_bound),
 		cmocka_unit_test(test_json_and_text),
 		cmocka_unit_test(test_up),
+		cmocka_unit_test(test_restarted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

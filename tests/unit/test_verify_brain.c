@@ -20,7 +20,7 @@ struct talk {
 	struct pv_agent *agent;
 };
 
-static void begin(struct talk *t)
+static void begin_with(struct talk *t, unsigned silence_ms)
 {
 	pv_autoerror err = PV_ERROR_INIT;
 
@@ -29,9 +29,15 @@ static void begin(struct talk *t)
 	assert_non_null(mkdtemp(t->dir));
 	t->console = pv_path_join(t->dir, "console.log");
 	const struct pv_brain_request req = { .nonce = NONCE, .load = false, .deadline_s = 600,
-					      .screen_every_ms = 1, .console_path = t->console, .image = "test" };
+					      .silence_ms = silence_ms, .screen_every_ms = 1,
+					      .console_path = t->console, .image = "test" };
 	assert_int_equal(pv_brain_new(&req, &t->seen, &t->brain, &err), 0);
 	t->agent = pv_brain_agent(t->brain);
+}
+
+static void begin(struct talk *t)
+{
+	begin_with(t, 0);
 }
 
 static void end(struct talk *t)
@@ -102,6 +108,33 @@ static void test_panic(void **state)
 	end(&t);
 }
 
+/* Only a kernel that has spoken and has not yet run its first program. */
+static void test_kernel_falls_silent(void **state)
+{
+	static const struct {
+		unsigned silence_ms;
+		const char *console;
+		bool silent;
+	} rows[] = {
+		{ 1, "console [    0.0] Linux version 6\n", true },
+		{ 0, "console [    0.0] Linux version 6\n", false },
+		{ 1, "console something else\n", false },
+		{ 1, "console [    0.0] Linux version 6\nconsole [    9.0] Run /init as init process\n", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PV_COUNT(rows); i++) {
+		struct talk t;
+		begin_with(&t, rows[i].silence_ms);
+		say(&t, "hello 1 x=y\nevent created 1\n");
+		say(&t, rows[i].console);
+		usleep(5000);
+		pv_agent_tick(t.agent);
+		assert_int_equal(t.seen.silent, rows[i].silent);
+		end(&t);
+	}
+}
+
 static void test_guest_ends(void **state)
 {
 	struct talk t;
@@ -167,7 +200,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_not_created), cmocka_unit_test(test_panic),
-		cmocka_unit_test(test_guest_ends), cmocka_unit_test(test_screen),
+		cmocka_unit_test(test_kernel_falls_silent), cmocka_unit_test(test_guest_ends), cmocka_unit_test(test_screen),
 		cmocka_unit_test(test_console_log), cmocka_unit_test(test_no_folder),
 	};
 
