@@ -26,7 +26,8 @@ bt_seed() {
 }
 
 # bt_boot FIRMWARE BUS IMAGE: starts a guest of IMAGE (never written: a qcow2 overlay, 1 GiB larger) with 2 vcpus and
-# 2 GiB, firmware bios or uefi, bus ide or virtio. Sets BT_QEMU, BT_SSH_PORT, BT_HTTP_PORT, BT_CONSOLE.
+# 2 GiB, firmware bios or uefi, bus ide or virtio (of disks; kernels for clouds know no emulated network card). A raw file
+# BT_EXTRA_DISK is one more disk. Sets BT_QEMU, BT_SSH_PORT, BT_HTTP_PORT, BT_CONSOLE.
 bt_boot() {
 	BT_CONSOLE=$TMP/console-$1-$2.log
 	[ -s "$TMP/key" ] || ssh-keygen -q -t ed25519 -N '' -f "$TMP/key"
@@ -34,10 +35,7 @@ bt_boot() {
 	rm -f "$TMP/overlay.qcow2"
 	bt_size=$(($(stat -c %s "$3") + 1073741824))
 	qemu-img create -q -f qcow2 -F raw -b "$(realpath "$3")" "$TMP/overlay.qcow2" "$bt_size"
-	case $2 in
-	ide) bt_if=ide bt_nic=e1000 ;;
-	virtio) bt_if=virtio bt_nic=virtio-net-pci ;;
-	esac
+	bt_if=$2
 	set -- "$1"
 	if [ "$1" = uefi ]; then
 		bt_code=""; bt_vars=""
@@ -63,7 +61,8 @@ bt_boot() {
 			-drive "file=$TMP/overlay.qcow2,format=qcow2,if=$bt_if,index=0,cache=unsafe" \
 			-drive "file=$TMP/seed.img,format=raw,if=$bt_if,index=1,readonly=off" \
 			-netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$BT_SSH_PORT-:22,hostfwd=tcp:127.0.0.1:$BT_HTTP_PORT-:80,hostfwd=tcp:127.0.0.1:$BT_MEMCACHED_PORT-:11211" \
-			-device "$bt_nic,netdev=n0" -device virtio-rng-pci >"$TMP/qemu.log" 2>&1 &
+			${BT_EXTRA_DISK:+-drive "file=$BT_EXTRA_DISK,format=raw,if=$bt_if,index=2,readonly=off"} \
+			-device virtio-net-pci,netdev=n0 -device virtio-rng-pci >"$TMP/qemu.log" 2>&1 &
 		BT_QEMU=$!
 		BT_STARTED=$(date +%s)
 		sleep 1
