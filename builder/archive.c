@@ -21,6 +21,7 @@ struct pocket {
 	const char *hint;		/* the way out when it is not there; NULL: another mirror */
 	char *inrelease_path, *release_path;
 	char *record;			/* name of the origin in the freshness records */
+	char sha256[PV_SHA256_HEX];	/* of the signed text */
 	struct pv_release release;
 };
 
@@ -52,6 +53,9 @@ void pv_archive_free(struct pv_archive *a)
 		free(x->packages_path);
 	}
 	free(a->indexes);
+	for (size_t i = 0; i < a->nsuites; i++)
+		free(a->suites[i].name);
+	free(a->suites);
 	free(a->keyring_path);
 	free(a->keyring_from);
 	pv_strv_done(&a->signed_by);
@@ -141,6 +145,7 @@ static int open_pocket(struct opening *o, struct pocket *p, struct pv_error *err
 
 		return pv_error_wrap(err, "%s: dists/%s/InRelease", shown, p->suite);
 	}
+	pv_digest_mem(pv_str_text(&text), text.len, p->sha256);
 	p->inrelease_path = pv_fmt("%s/%s.InRelease", o->req->work_dir, p->suite);
 	p->release_path = pv_fmt("%s/%s.Release", o->req->work_dir, p->suite);
 	if (pv_write_file(p->inrelease_path, inrelease.data, inrelease.len, 0644, err) < 0)
@@ -268,9 +273,14 @@ static void describe(struct opening *o)
 	a->label = pv_xstrdup(main_release->label);
 	a->codename = pv_xstrdup(main_release->codename);
 	a->version = pv_xstrdup(main_release->version);
+	a->suites = pv_xcalloc(o->n, sizeof(*a->suites));
 	for (size_t i = 0; i < o->n; i++) {
 		const struct pv_release *r = &o->pockets[i].release;
+		struct pv_archive_suite *suite = &a->suites[a->nsuites++];
 
+		suite->name = pv_xstrdup(o->pockets[i].suite);
+		suite->date = r->date;
+		memcpy(suite->release_sha256, o->pockets[i].sha256, sizeof(suite->release_sha256));
 		if (r->date > a->newest_date)
 			a->newest_date = r->date;
 		a->stand_in = a->stand_in || r->stand_in;

@@ -40,7 +40,16 @@ struct pv_archive_index {
 	char packages_sha256[65];	/* as Release says */
 };
 
+/* One suite, as its verified Release said. */
+struct pv_archive_suite {
+	char *name;
+	char release_sha256[65];	/* of the signed text alone, as gpgv wrote it */
+	int64_t date;
+};
+
 struct pv_archive {
+	struct pv_archive_suite *suites;	/* main suite, updates, security */
+	size_t nsuites;
 	struct pv_archive_index *indexes;
 	size_t n;
 	int64_t newest_date;		/* newest Date of the suites: the image's epoch */

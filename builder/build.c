@@ -66,8 +66,7 @@ static int run_stages(struct build *b, const struct pv_prepared *prepared, struc
 	pv_autofree char *run_dir = pv_path_join(tree.path, "run");
 	pv_autofree char *archive = pv_path_join(tree.path, "archive");
 	struct pv_run run = {
-		.plan = &prepared->plan, .paths = b->req->paths, .indexes = prepared->indexes,
-		.nindexes = prepared->nindexes, .log = b->req->log,
+		.plan = &prepared->plan, .paths = b->req->paths, .log = b->req->log,
 		.report = b->report, .store = b->req->store, .fetch = b->req->fetch, .work = tree.path, .root = root,
 		.archive_dir = archive, .run_dir = run_dir, .result = b->hidden,
 	};

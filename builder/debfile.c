@@ -12,6 +12,8 @@
 
 #define OUTER_ENTRIES_MAX 8		/* debian-binary, control.tar, data.tar, and signatures of some archives */
 #define BLOCK (64u << 10)
+#define DATA "data.tar"
+#define CONTROL "control.tar"
 
 static void free_archive(struct archive **a)
 {
@@ -35,7 +37,7 @@ static int fail_archive(struct pv_error *err, const char *name, struct archive *
 			    *shown ? shown : "cut short");
 }
 
-/* The tar reader's input: the bytes of the ar member data.tar*. */
+/* The tar reader's input: the bytes of the ar member. */
 static la_ssize_t read_outer(struct archive *inner, void *vouter, const void **ret)
 {
 	struct archive *outer = vouter;
@@ -137,7 +139,7 @@ static bool tar_reader_ok(struct archive *a)
 	       archive_read_support_filter_gzip(a) == ARCHIVE_OK;
 }
 
-static int read_data_tar(struct archive *outer, const char *name, pv_deb_entry_fn *fn, void *ctx,
+static int read_tar(struct archive *outer, const char *name, pv_deb_entry_fn *fn, void *ctx,
 			 struct pv_error *err)
 {
 	autoarchive *inner = archive_read_new();
@@ -149,7 +151,9 @@ static int read_data_tar(struct archive *outer, const char *name, pv_deb_entry_f
 	return scan_tar(inner, name, fn, ctx, err);
 }
 
-static int read_deb(struct archive *outer, const char *name, pv_deb_entry_fn *fn, void *ctx, struct pv_error *err)
+/* which: the ar member's name without its packing's end. */
+static int read_deb(struct archive *outer, const char *name, const char *which, pv_deb_entry_fn *fn, void *ctx,
+		    struct pv_error *err)
 {
 	bool found = false;
 
@@ -165,16 +169,16 @@ static int read_deb(struct archive *outer, const char *name, pv_deb_entry_fn *fn
 		path = archive_entry_pathname(entry);
 		if (count == OUTER_ENTRIES_MAX || !path || (count == 0 && strcmp(path, "debian-binary") != 0))
 			return fail(err, name, "not a Debian package");
-		if (!pv_starts(path, "data.tar"))
+		if (!pv_starts(path, which))
 			continue;
 		if (found)
-			return fail(err, name, "has two data.tar");
-		if (read_data_tar(outer, name, fn, ctx, err) < 0)
+			return pv_error_set(err, PV_ERR_ARCHIVE, "%s: has two %s", name, which);
+		if (read_tar(outer, name, fn, ctx, err) < 0)
 			return -1;
 		found = true;
 	}
 	if (!found)
-		return fail(err, name, "has no data.tar");
+		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: has no %s", name, which);
 	return 0;
 }
 
@@ -198,16 +202,16 @@ int pv_deb_each_entry(const char *deb_path, pv_deb_entry_fn *fn, void *ctx, stru
 {
 	autoarchive *outer = ar_reader();
 
-	return open_file(outer, deb_path, err) < 0 ? -1 : read_deb(outer, deb_path, fn, ctx, err);
+	return open_file(outer, deb_path, err) < 0 ? -1 : read_deb(outer, deb_path, DATA, fn, ctx, err);
 }
 
-static int read_member(struct archive *outer, const char *name, const char *member, size_t max, struct pv_str *ret,
-		       struct pv_error *err)
+static int read_member(struct archive *outer, const char *name, const char *which, const char *member, size_t max,
+		       struct pv_str *ret, struct pv_error *err)
 {
 	pv_autostr content = PV_STR_INIT;
 	struct search s = { .name = name, .member = member, .max = max, .ret = &content };
 
-	if (read_deb(outer, name, take_member, &s, err) < 0)
+	if (read_deb(outer, name, which, take_member, &s, err) < 0)
 		return -1;
 	if (!s.found)
 		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: has no %s", name, member);
@@ -221,7 +225,16 @@ int pv_deb_read_member(const char *deb_path, const char *member, size_t max, str
 {
 	autoarchive *outer = ar_reader();
 
-	return open_file(outer, deb_path, err) < 0 ? -1 : read_member(outer, deb_path, member, max, ret, err);
+	return open_file(outer, deb_path, err) < 0 ? -1 : read_member(outer, deb_path, DATA, member, max, ret, err);
+}
+
+int pv_deb_read_control(const char *deb_path, struct pv_str *ret, struct pv_error *err)
+{
+	autoarchive *outer = ar_reader();
+
+	if (open_file(outer, deb_path, err) < 0)
+		return -1;
+	return read_member(outer, deb_path, CONTROL, "control", PV_DEB_CONTROL_MAX, ret, err);
 }
 
 int pv_deb_read_member_mem(const void *data, size_t len, const char *name, const char *member, size_t max,
@@ -233,5 +246,5 @@ int pv_deb_read_member_mem(const void *data, size_t len, const char *name, const
 		return pv_error_set(err, PV_ERR_HOST, "libarchive cannot read ar archives");
 	if (archive_read_open_memory(outer, data, len) != ARCHIVE_OK)
 		return fail_archive(err, name, outer);
-	return read_member(outer, name, member, max, ret, err);
+	return read_member(outer, name, DATA, member, max, ret, err);
 }

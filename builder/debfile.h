@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The entries of a .deb's data.tar, or one file of it, by libarchive alone: nothing is run. */
+/* The entries of a .deb's data.tar, or one file of it, or its control file, by libarchive alone: nothing is run. */
 #ifndef PV_DEBFILE_H
 #define PV_DEBFILE_H
 
@@ -27,7 +27,11 @@ const char *pv_deb_plain_name(const char *path);
 int pv_deb_read_member(const char *deb_path, const char *member, size_t max, struct pv_str *ret,
 		       struct pv_error *err) PV_MUST_CHECK;
 
-/* The same from memory, for tests and the fuzzer; `name` is for messages. */
+/* The package's control file, which says of it what an archive's index says. Errors: PV_ERR_ARCHIVE. */
+#define PV_DEB_CONTROL_MAX (1u << 20)
+int pv_deb_read_control(const char *deb_path, struct pv_str *ret, struct pv_error *err) PV_MUST_CHECK;
+
+/* A member from memory, for tests and the fuzzer; `name` is for messages. */
 int pv_deb_read_member_mem(const void *data, size_t len, const char *name, const char *member, size_t max,
 			   struct pv_str *ret, struct pv_error *err) PV_MUST_CHECK;
 

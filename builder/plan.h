@@ -27,6 +27,8 @@ struct pv_package {
 	char *name, *version, *arch;
 	char *filename;			/* pool/..., as in the index */
 	char *base_url;			/* mirror it comes from; may bear credentials: never printed as it is */
+	char *suite;			/* whose index has it: "bookworm-security" */
+	char *priority;			/* the archive's word (its .deb may say another): debootstrap goes by it */
 	char sha256[PV_SHA256_HEX];
 	uint64_t size;			/* of the .deb */
 	uint64_t installed_kib;		/* Installed-Size */

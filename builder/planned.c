@@ -8,72 +8,99 @@
 #include <string.h>
 #include <time.h>
 
+#include "aptree.h"
 #include "deb822.h"
+#include "debfile.h"
 #include "digest.h"
 #include "fsutil.h"
 
 /* A planned package on its way into a Packages file. */
 struct entry {
 	const struct pv_package *package;
-	const struct pv_repack_job *plain;	/* NULL: as the index has it */
+	char *deb;			/* the decompressed .deb in the planned archive */
+	uint64_t size;			/* what the index says of it */
+	char sha256[PV_SHA256_HEX];
 };
 
-struct filter {
+static void free_entries(struct entry **entries)
+{
+	for (struct entry *e = *entries; e && e->package; e++)
+		free(e->deb);
+	free(*entries);
+}
+#define autoentries __attribute__((cleanup(free_entries))) struct entry
+
+static struct entry as_plain(const struct pv_package *p, const struct pv_repack_job *job)
+{
+	struct entry e = { .package = p, .deb = pv_xstrdup(job->to), .size = job->size };
+
+	memcpy(e.sha256, job->sha256, sizeof(e.sha256));
+	return e;
+}
+
+/* What is installed by then: the file is there, and nobody will ask for it any more. */
+static struct entry as_archived(const struct pv_package *p, const char *dir)
+{
+	struct entry e = { .package = p, .deb = pv_path_join(dir, p->filename), .size = p->size };
+
+	memcpy(e.sha256, p->sha256, sizeof(e.sha256));
+	return e;
+}
+
+struct printing {
 	FILE *out;
-	struct entry *v;			/* sorted by the package's digest */
+	const struct entry *entry;
 	size_t n;
+	struct pv_error *err;
 };
 
-static int by_digest(const void *a, const void *b)
+static bool is_planned(const struct pv_package *p, const struct pv_stanza *control)
 {
-	const struct entry *ea = a, *eb = b;
-
-	return strcmp(ea->package->sha256, eb->package->sha256);
+	return pv_streq(pv_stanza_get(control, "Package"), p->name) &&
+	       pv_streq(pv_stanza_get(control, "Version"), p->version) &&
+	       pv_streq(pv_stanza_get(control, "Architecture"), p->arch);
 }
 
-/* The stanza with the new file's digest and size, and no other digest. */
-static void print_plain(FILE *out, const struct pv_stanza *stanza, const struct pv_repack_job *plain)
+/* What an archive's index adds to a package's own words, but for Priority, comes from the plan and the new file. */
+static int print_stanza(void *ctx, const struct pv_stanza *control)
 {
-	static const char *const old[] = { "Size", "MD5sum", "SHA1", "SHA256", "SHA512", NULL };
+	static const char *const ours[] = { "Priority", "Filename", "Size", "MD5sum", "SHA1", "SHA256", "SHA512",
+					    "Status", "Conffiles", NULL };
+	struct printing *p = ctx;
+	const struct pv_package *package = p->entry->package;
 
-	pv_aptree_print_fields(out, stanza, old);
-	fprintf(out, "Size: %llu\nSHA256: %s\n\n", (unsigned long long)plain->size, plain->sha256);
-}
-
-/* Two suites may have the same .deb under two names: only the planned one is printed. */
-static int print_planned(void *ctx, const struct pv_stanza *stanza)
-{
-	struct filter *f = ctx;
-	struct pv_package key = { 0 };
-	const char *sha256 = pv_stanza_get(stanza, "SHA256");
-
-	if (!sha256 || strlen(sha256) >= sizeof(key.sha256))
-		return 0;
-	memcpy(key.sha256, sha256, strlen(sha256) + 1);
-	const struct entry wanted = { .package = &key };
-	const struct entry *found = bsearch(&wanted, f->v, f->n, sizeof(*f->v), by_digest);
-	if (!found || !pv_streq(found->package->filename, pv_stanza_get(stanza, "Filename")))
-		return 0;
-	if (found->plain)
-		print_plain(f->out, stanza, found->plain);
-	else
-		pv_aptree_print(f->out, stanza);
+	if (p->n++ > 0 || !is_planned(package, control))
+		return pv_error_set(p->err, PV_ERR_ARCHIVE, "%s: its control file is not that of %s %s, %s",
+				    package->filename, package->name, package->version, package->arch);
+	pv_aptree_print_fields(p->out, control, ours);
+	fprintf(p->out, "Priority: %s\nFilename: %s\nSize: %llu\nSHA256: %s\n\n", package->priority, package->filename,
+		(unsigned long long)p->entry->size, p->entry->sha256);
 	return 0;
 }
 
-/* Writes the stanzas of the entries; they end up sorted by digest. */
-static int write_packages(const char *path, const struct pv_aptree_index *indexes, size_t nindexes,
-			  struct entry *entries, size_t n, struct pv_error *err)
+static int print_entry(FILE *out, const struct entry *entry, struct pv_error *err)
+{
+	struct printing printing = { .out = out, .entry = entry, .err = err };
+	pv_autostr control = PV_STR_INIT;
+
+	if (pv_deb_read_control(entry->deb, &control, err) < 0)
+		return -1;
+	if (pv_deb822_each_mem(pv_str_text(&control), control.len, print_stanza, &printing, err) < 0)
+		return pv_error_wrap(err, "%s", entry->package->filename);
+	if (printing.n == 1)
+		return 0;
+	return pv_error_set(err, PV_ERR_ARCHIVE, "%s: its control file is empty", entry->package->filename);
+}
+
+/* The stanzas of the entries, which end with one without a package, in their order. */
+static int write_packages(const char *path, const struct entry *entries, struct pv_error *err)
 {
 	pv_autofclose FILE *out = fopen(path, "wxe");
-	struct filter filter = { .out = out, .v = entries, .n = n };
 
 	if (!out)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot make", path);
-	if (n > 1)
-		qsort(entries, n, sizeof(*entries), by_digest);
-	for (size_t i = 0; i < nindexes; i++)
-		if (pv_deb822_each_file(indexes[i].packages_path, print_planned, &filter, err) < 0)
+	for (const struct entry *e = entries; e->package; e++)
+		if (print_entry(out, e, err) < 0)
 			return -1;
 	if (fflush(out) != 0 || ferror(out))
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot write", path);
@@ -112,10 +139,9 @@ static int write_release(const struct pv_plan *plan, const char *suite_dir, cons
 	return pv_write_file(path, text, strlen(text), 0644, err);
 }
 
-int pv_planned_base(const struct pv_plan *plan, const struct pv_aptree_index *indexes, size_t nindexes,
-		    const struct pv_repack *base, const char *dir, struct pv_error *err)
+int pv_planned_base(const struct pv_plan *plan, const struct pv_repack *base, const char *dir, struct pv_error *err)
 {
-	pv_autofree struct entry *entries = pv_xcalloc(plan->npackages, sizeof(*entries));
+	autoentries *entries = pv_xcalloc(plan->npackages + 1, sizeof(*entries));
 	pv_autofree char *suite_dir = pv_fmt("%s/dists/%s", dir, plan->suite->codename);
 	pv_autofree char *binary = pv_fmt("%s/%s/binary-%s", suite_dir, PV_PLANNED_COMPONENT, plan->arch);
 	pv_autofree char *packages = pv_path_join(binary, "Packages");
@@ -124,28 +150,29 @@ int pv_planned_base(const struct pv_plan *plan, const struct pv_aptree_index *in
 
 	for (size_t i = 0; i < plan->npackages; i++)
 		if (pv_plan_in_base(plan, plan->packages[i].name) && n < njobs) {
-			entries[n] = (struct entry){ &plan->packages[i], &jobs[n] };
+			entries[n] = as_plain(&plan->packages[i], &jobs[n]);
 			n++;
 		}
-	if (pv_mkdirs(binary, 0755, err) < 0 || write_packages(packages, indexes, nindexes, entries, n, err) < 0)
+	if (pv_mkdirs(binary, 0755, err) < 0 || write_packages(packages, entries, err) < 0)
 		return -1;
 	return write_release(plan, suite_dir, packages, err);
 }
 
-int pv_planned_rest(const struct pv_plan *plan, const struct pv_aptree_index *indexes, size_t nindexes,
-		    const struct pv_repack *rest, const char *dir, struct pv_error *err)
+int pv_planned_rest(const struct pv_plan *plan, const struct pv_repack *rest, const char *dir, struct pv_error *err)
 {
-	pv_autofree struct entry *entries = pv_xcalloc(plan->npackages, sizeof(*entries));
+	autoentries *entries = pv_xcalloc(plan->npackages + 1, sizeof(*entries));
 	pv_autofree char *path = pv_path_join(dir, "Packages");
 	size_t job = 0, njobs;
 	const struct pv_repack_job *jobs = pv_repack_jobs(rest, &njobs);
 
 	for (size_t i = 0; i < plan->npackages; i++) {
-		entries[i].package = &plan->packages[i];
-		if (!pv_plan_in_base(plan, plan->packages[i].name) && job < njobs)
-			entries[i].plain = &jobs[job++];
+		const struct pv_package *p = &plan->packages[i];
+		if (!pv_plan_in_base(plan, p->name) && job < njobs)
+			entries[i] = as_plain(p, &jobs[job++]);
+		else
+			entries[i] = as_archived(p, dir);
 	}
-	return write_packages(path, indexes, nindexes, entries, plan->npackages, err);
+	return write_packages(path, entries, err);
 }
 
 static int make_parent(const char *path, struct pv_error *err)

@@ -29,6 +29,8 @@ void pv_package_done(struct pv_package *p)
 	if (p->base_url)
 		explicit_bzero(p->base_url, strlen(p->base_url));
 	pv_freep(&p->base_url);
+	pv_freep(&p->suite);
+	pv_freep(&p->priority);
 	memset(p, 0, sizeof(*p));
 }
 
@@ -85,7 +87,7 @@ static int from_stanza(const struct pv_stanza *s, const struct pv_aptree_index *
 	const char *name = pv_stanza_get(s, "Package"), *version = pv_stanza_get(s, "Version");
 	const char *arch = pv_stanza_get(s, "Architecture"), *file = pv_stanza_get(s, "Filename");
 	const char *sha256 = pv_stanza_get(s, "SHA256"), *size = pv_stanza_get(s, "Size");
-	const char *installed = pv_stanza_get(s, "Installed-Size");
+	const char *installed = pv_stanza_get(s, "Installed-Size"), *priority = pv_stanza_get(s, "Priority");
 	const char *wrong = NULL;
 	uint64_t bytes = 0, kib = 0;
 
@@ -101,20 +103,29 @@ static int from_stanza(const struct pv_stanza *s, const struct pv_aptree_index *
 		wrong = "Size";
 	else if (installed && pv_parse_u64(installed, 0, INSTALLED_MAX_KIB, &kib) < 0)
 		wrong = "Installed-Size";
+	else if (priority && !pv_priority_ok(priority))
+		wrong = "Priority";
 	if (wrong)
 		return pv_error_set(err, PV_ERR_ARCHIVE, "%s %s: package %s: no or faulty %s", index->suite,
 				    index->component, name, wrong);
 	*ret = (struct pv_package){
 		.name = pv_xstrdup(name), .version = pv_xstrdup(version), .arch = pv_xstrdup(arch),
 		.filename = pv_xstrdup(file), .base_url = pv_xstrdup(index->base_url),
+		.suite = pv_xstrdup(index->suite), .priority = pv_xstrdup(priority ? priority : "optional"),
 		.size = bytes, .installed_kib = kib,
 	};
 	memcpy(ret->sha256, sha256, PV_SHA256_HEX);
 	return 0;
 }
 
-/* A package name as Policy 5.6.1 has it; nothing else is compared or handed to apt. */
-static bool name_ok(const char *name)
+bool pv_priority_ok(const char *priority)
+{
+	size_t n = strlen(priority);
+
+	return n > 0 && n <= 32 && strspn(priority, "abcdefghijklmnopqrstuvwxyz") == n;
+}
+
+bool pv_package_name_ok(const char *name)
 {
 	size_t n = strlen(name);
 
@@ -145,7 +156,7 @@ static bool is_ours(const struct pass *pass, const struct pv_stanza *s)
 {
 	const char *name = pv_stanza_get(s, "Package"), *arch = pv_stanza_get(s, "Architecture");
 
-	return name && name_ok(name) && (pv_streq(arch, pass->arch) || pv_streq(arch, "all"));
+	return name && pv_package_name_ok(name) && (pv_streq(arch, pass->arch) || pv_streq(arch, "all"));
 }
 
 static bool has_name(const struct packages *list, const char *name)
@@ -248,7 +259,7 @@ static int take_chosen_all(const struct pv_resolve_request *req, const struct pv
 	return 0;
 }
 
-static struct pv_package copy_package(const struct pv_package *p)
+struct pv_package pv_package_copy(const struct pv_package *p)
 {
 	struct pv_package copy = *p;
 
@@ -257,6 +268,8 @@ static struct pv_package copy_package(const struct pv_package *p)
 	copy.arch = pv_xstrdup(p->arch);
 	copy.filename = pv_xstrdup(p->filename);
 	copy.base_url = pv_xstrdup(p->base_url);
+	copy.suite = pv_xstrdup(p->suite);
+	copy.priority = pv_xstrdup(p->priority);
 	return copy;
 }
 
@@ -269,7 +282,7 @@ static void add_kept_base(const struct packages *base, const struct pv_apt_chang
 
 		if (pv_apt_change_find(changes, n, base->v[i].name) >= 0)
 			continue;
-		copy = copy_package(&base->v[i]);
+		copy = pv_package_copy(&base->v[i]);
 		packages_add(final, &copy);
 	}
 }
@@ -311,7 +324,7 @@ static int no_such_packages(const struct pv_resolve_request *req, const struct p
 static int check_names(const struct pv_strv *names, struct pv_strv *ret, struct pv_error *err)
 {
 	for (size_t i = 0; i < names->n; i++) {
-		if (!name_ok(names->v[i])) {
+		if (!pv_package_name_ok(names->v[i])) {
 			pv_autofree char *shown = pv_printable(names->v[i], strlen(names->v[i]));
 
 			return pv_error_set(err, PV_ERR_RECIPE, "\"%.200s\" is no package name", shown);

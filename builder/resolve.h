@@ -39,7 +39,13 @@ void pv_resolution_done(struct pv_resolution *res);
  * Filename, SHA256, Size) are PV_ERR_ARCHIVE. Holds no whole index in memory. */
 int pv_resolve(const struct pv_resolve_request *req, struct pv_resolution *ret, struct pv_error *err) PV_MUST_CHECK;
 
+struct pv_package pv_package_copy(const struct pv_package *p);
 void pv_package_done(struct pv_package *p);
 void pv_packages_free(struct pv_package *v, size_t n);
+
+/* A package's name as Policy 5.6.1 has it, at most 128 bytes; nothing else is compared or handed to apt. */
+bool pv_package_name_ok(const char *name);
+/* A word of lower-case letters: "required", "optional". */
+bool pv_priority_ok(const char *priority);
 
 #endif

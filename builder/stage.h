@@ -3,7 +3,6 @@
 #ifndef PV_STAGE_H
 #define PV_STAGE_H
 
-#include "aptree.h"
 #include "error.h"
 #include "fetch.h"
 #include "log.h"
@@ -17,8 +16,6 @@
 struct pv_run {
 	const struct pv_plan *plan;
 	const struct pv_paths *paths;
-	const struct pv_aptree_index *indexes;	/* verified */
-	size_t nindexes;
 	struct pv_log *log;
 	struct pv_report *report;
 	struct pv_store *store;

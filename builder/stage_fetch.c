@@ -62,7 +62,7 @@ static int plan_archive(struct pv_run *run, struct pv_error *err)
 		return -1;
 	int rc = pv_repack_wait(base, err);
 	if (rc == 0)
-		rc = pv_planned_base(run->plan, run->indexes, run->nindexes, base, run->archive_dir, err);
+		rc = pv_planned_base(run->plan, base, run->archive_dir, err);
 	pv_repack_free(base);
 	return rc;
 }

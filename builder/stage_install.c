@@ -66,7 +66,7 @@ static int prepare_apt(const struct pv_run *run, struct pv_error *err)
 	};
 
 	if (pv_repack_wait(run->repack, err) < 0 ||
-	    pv_planned_rest(plan, run->indexes, run->nindexes, run->repack, run->archive_dir, err) < 0)
+	    pv_planned_rest(plan, run->repack, run->archive_dir, err) < 0)
 		return -1;
 	return pv_aptree_apt(&apt, &index, 1, err);
 }

@@ -14,15 +14,15 @@
 #include "fsutil.h"
 #include "planned.h"
 #include "proc.h"
+#include "resolve.h"
 
 static const struct pv_suite suite = { .distribution = "debian", .codename = "bookworm", .origin = "Debian" };
 
 struct fixture {
-	char *dir, *archive, *packages;
+	char *dir, *archive;
 	struct pv_store *store;
 	struct pv_package all[2], base[1];	/* alpha is base, beta is not */
 	struct pv_plan plan;
-	struct pv_aptree_index index;
 };
 
 static void run(const char *dir, const char *const *argv)
@@ -34,15 +34,15 @@ static void run(const char *dir, const char *const *argv)
 		fail_msg("%s", err.text);
 }
 
-/* A package of this name in the store, and its stanza, twice: also under a name that is not planned. */
-static void add(struct fixture *f, struct pv_package *p, const char *name, struct pv_str *index)
+/* A package of this name in the store. */
+static void add(struct fixture *f, struct pv_package *p, const char *name)
 {
 	pv_autofree char *tree = pv_fmt("%s/%s/DEBIAN", f->dir, name);
 	pv_autofree char *control = pv_path_join(tree, "control");
 	pv_autofree char *deb_name = pv_fmt("%s.deb", name);
 	pv_autofree char *deb = pv_path_join(f->dir, deb_name);
 	pv_autofree char *text = pv_fmt("Package: %s\nVersion: 1\nArchitecture: all\n"
-					"Maintainer: t <t@example.org>\nDescription: t\n", name);
+					"Maintainer: t <t@example.org>\nPriority: optional\nDescription: t\n .\n t\n", name);
 	const char *const argv[] = { "dpkg-deb", "--root-owner-group", "-b", name, deb_name, NULL };
 	pv_autoerror err = PV_ERROR_INIT;
 
@@ -50,19 +50,18 @@ static void add(struct fixture *f, struct pv_package *p, const char *name, struc
 	assert_int_equal(pv_write_file(control, text, strlen(text), 0644, &err), 0);
 	run(f->dir, argv);
 	p->name = pv_xstrdup(name);
+	p->version = pv_xstrdup("1");
+	p->arch = pv_xstrdup("all");
+	p->priority = pv_xstrdup("required");
 	p->filename = pv_fmt("pool/%s.deb", name);
 	assert_int_equal(pv_store_put_file(f->store, deb, NULL, p->sha256, &err), 0);
 	assert_int_equal(pv_digest_file(deb, p->sha256, &p->size, &err), 0);
-	for (int i = 0; i < 2; i++)
-		pv_str_addf(index, "%sFilename: pool/%s%s.deb\nSize: %llu\nMD5sum: x\nSHA256: %s\n\n", text,
-			    i ? "other/" : "", name, (unsigned long long)p->size, p->sha256);
 }
 
 static int setup(void **state)
 {
 	struct fixture *f = pv_xcalloc(1, sizeof(*f));
 	pv_autoerror err = PV_ERROR_INIT;
-	pv_autostr index = PV_STR_INIT;
 	pv_autofree char *dpkg = pv_proc_which("dpkg-deb");
 
 	*state = f;
@@ -70,16 +69,12 @@ static int setup(void **state)
 		return 0;
 	f->dir = mkdtemp(pv_xstrdup("/tmp/pvimg-planned-XXXXXX"));
 	f->archive = pv_path_join(f->dir, "archive");
-	f->packages = pv_path_join(f->dir, "Packages");
 	assert_int_equal(pv_store_open(f->dir, &f->store, &err), 0);
-	add(f, &f->all[0], "alpha", &index);
-	add(f, &f->all[1], "beta", &index);
-	pv_str_add(&index, "Package: gamma\nVersion: 1\nFilename: pool/gamma.deb\nSize: 1\nSHA256: 00\n\n");
-	assert_int_equal(pv_write_file(f->packages, index.data, index.len, 0644, &err), 0);
+	add(f, &f->all[0], "alpha");
+	add(f, &f->all[1], "beta");
 	f->base[0].name = f->all[0].name;
 	f->plan = (struct pv_plan){ .name = "t", .suite = &suite, .arch = "amd64", .packages = f->all,
 				    .npackages = 2, .base = f->base, .nbase = 1, .disk_size = 1 << 30 };
-	f->index = (struct pv_aptree_index){ .packages_path = f->packages };
 	return 0;
 }
 
@@ -89,15 +84,12 @@ static int teardown(void **state)
 	pv_autoerror err = PV_ERROR_INIT;
 
 	pv_store_free(f->store);
-	for (size_t i = 0; i < 2; i++) {
-		free(f->all[i].name);
-		free(f->all[i].filename);
-	}
+	for (size_t i = 0; i < 2; i++)
+		pv_package_done(&f->all[i]);
 	if (f->dir && pv_rmtree(f->dir, &err) < 0)
 		return -1;
 	free(f->dir);
 	free(f->archive);
-	free(f->packages);
 	free(f);
 	return 0;
 }
@@ -127,12 +119,12 @@ static int look(void *ctx, const struct pv_stanza *s)
 	pv_autoerror err = PV_ERROR_INIT;
 
 	seen->n++;
-	assert_null(strstr(path, "other"));
-	if (!pv_exists(path))
-		return 0;	/* as indexed */
-	seen->plain++;
+	assert_string_equal(pv_stanza_get(s, "Priority"), "required");	/* the archive's word, not the control file's */
+	assert_string_equal(pv_stanza_get(s, "Description"), "t\n.\nt");
 	assert_int_equal(pv_digest_file(path, hex, &size, &err), 0);
-	assert_string_equal(pv_stanza_get(s, "SHA256"), hex);
+	if (!pv_streq(pv_stanza_get(s, "SHA256"), hex))
+		return 0;	/* installed by then: as it was archived */
+	seen->plain++;
 	assert_int_equal(strtoull(pv_stanza_get(s, "Size"), NULL, 10), size);
 	assert_null(pv_stanza_get(s, "MD5sum"));
 	return 0;
@@ -158,7 +150,7 @@ static void test_base(void **state)
 	if (!f->dir)
 		skip();
 	struct pv_repack *base = repack(f, true);
-	assert_int_equal(pv_planned_base(&f->plan, &f->index, 1, base, f->archive, &err), 0);
+	assert_int_equal(pv_planned_base(&f->plan, base, f->archive, &err), 0);
 	struct seen seen = read_index(f, "dists/bookworm/main/binary-amd64/Packages");
 	assert_int_equal(seen.n, 1);
 	assert_int_equal(seen.plain, 1);
@@ -177,12 +169,30 @@ static void test_rest(void **state)
 
 	if (!f->dir)
 		skip();
-	struct pv_repack *rest = repack(f, false);
-	assert_int_equal(pv_planned_rest(&f->plan, &f->index, 1, rest, f->archive, &err), 0);
+	struct pv_repack *base = repack(f, true), *rest = repack(f, false);
+	assert_int_equal(pv_planned_rest(&f->plan, rest, f->archive, &err), 0);
 	struct seen seen = read_index(f, "Packages");
-	assert_int_equal(seen.n, 2);		/* base is named as it was indexed */
+	assert_int_equal(seen.n, 2);
 	assert_int_equal(seen.plain, 1);
 	pv_repack_free(rest);
+	pv_repack_free(base);
+}
+
+/* Whatever says so: a .deb that is of another package is not passed off as this one. */
+static void test_other_package(void **state)
+{
+	struct fixture *f = *state;
+	pv_autoerror err = PV_ERROR_INIT;
+
+	if (!f->dir)
+		skip();
+	struct pv_repack *base = repack(f, true), *rest = repack(f, false);
+	f->all[1].version[0] = '2';
+	assert_int_equal(pv_planned_rest(&f->plan, rest, f->archive, &err), -1);
+	assert_int_equal(err.kind, PV_ERR_ARCHIVE);
+	assert_non_null(strstr(err.text, "pool/beta.deb: its control file is not that of beta 2, all"));
+	pv_repack_free(rest);
+	pv_repack_free(base);
 }
 
 int main(void)
@@ -190,6 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_base, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_other_package, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
