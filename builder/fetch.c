@@ -31,6 +31,7 @@ struct pv_fetch {
 	uint64_t pause_ms;
 	uint64_t wire_bytes;
 	long status;
+	bool offline;
 };
 
 /* One pv_fetch_all or pv_fetch_mem. */
@@ -103,6 +104,16 @@ void pv_fetch_freep(struct pv_fetch **fetch)
 {
 	pv_fetch_free(*fetch);
 	*fetch = NULL;
+}
+
+void pv_fetch_set_offline(struct pv_fetch *fetch)
+{
+	fetch->offline = true;
+}
+
+bool pv_fetch_offline(const struct pv_fetch *fetch)
+{
+	return fetch->offline;
 }
 
 static bool env_set(const char *name)
@@ -192,6 +203,10 @@ static int start(struct batch *b, struct pv_transfer *t, uint64_t now, struct pv
 	}
 	if (whole)
 		set_done(b, t);
+	if (!whole && fetch->offline) {
+		pv_autofree char *shown = t->mem ? pv_url_redacted(t->base_url) : pv_xstrdup(t->path);
+		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: not in the store, and --offline fetches nothing", shown);
+	}
 	if (busy)
 		t->not_before = now + BUSY_MS;
 	if (whole || busy)

@@ -3,6 +3,7 @@
 #ifndef PV_FETCH_H
 #define PV_FETCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,10 @@ void pv_fetch_freep(struct pv_fetch **fetch);
 /* Proxy to use where the environment (http_proxy, https_proxy, no_proxy) names none for that scheme: the host's apt
  * has one (hostapt.h). NULL forgets. Copied; may bear credentials; never shown. */
 void pv_fetch_set_proxy(struct pv_fetch *fetch, const char *http_proxy, const char *https_proxy);
+
+/* From now on nothing is transferred, not even by file: what the store lacks is PV_ERR_ARCHIVE. */
+void pv_fetch_set_offline(struct pv_fetch *fetch);
+bool pv_fetch_offline(const struct pv_fetch *fetch);
 
 /* One small file into memory, at most `max` bytes. Not kept in the store. Errors as below. */
 int pv_fetch_mem(struct pv_fetch *fetch, const char *url, size_t max, struct pv_str *ret, struct pv_error *err)

@@ -51,6 +51,7 @@ struct pv_plan {
 	struct pv_vars vars;			/* what overlays' templates may use */
 	int64_t epoch;				/* newest Date of the suites, or SOURCE_DATE_EPOCH */
 	bool stand_in;				/* the archive says it is not the distribution's (tests) */
+	bool locked;				/* the packages are a lock's (lockfile.h) */
 
 	struct pv_strv install_packages;	/* names asked for in the one apt transaction, sorted */
 	struct pv_package *packages;		/* what the finished image has, sorted by name; NULL before resolving */

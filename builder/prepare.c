@@ -1,72 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finding the mirrors, opening the archive, resolving the packages. */
+/* A plan from the lock, or from the archive as it is today: opened, its packages resolved. */
 #include "prepare.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "hostapt.h"
+#include "aptree.h"
+#include "fsutil.h"
+#include "lockfile.h"
 #include "overlay.h"
 #include "planvars.h"
+#include "prepare_priv.h"
+#include "recipe_keys.h"
 #include "resolve.h"
 #include "url.h"
 
 #define INRELEASE_MAX ((size_t)4 << 20)
-
-/* The mirror: the recipe's (an option is in there already), what this host's apt uses, debootstrap's default. */
-static int find_mirror(const struct pv_recipe *recipe, const struct pv_suite *suite, const char *arch,
-		       struct pv_prepared *ret, char **ret_host_security, struct pv_error *err)
-{
-	*ret_host_security = NULL;
-	if (recipe->mirror) {
-		ret->mirror = pv_xstrdup(recipe->mirror);
-		ret->mirror_from = "recipe or option";
-		return 0;
-	}
-	if (pv_hostapt_mirror(suite->distribution, suite->codename, &ret->mirror, ret_host_security, err) < 0)
-		return -1;
-	ret->mirror_from = "this host's apt";
-	if (ret->mirror)
-		return 0;
-	ret->mirror_from = "debootstrap's default";
-	return pv_hostapt_debootstrap_mirror(suite->codename, suite->debootstrap_script, arch, &ret->mirror, err);
-}
-
-/* Security updates come from where the recipe says; with a mirror of the host's apt from its security mirror; else
- * from the place beside the mirror. A host's security mirror is never mixed with another's packages. */
-static int find_security(const struct pv_recipe *recipe, const struct pv_suite *suite, const char *host_security,
-			 struct pv_prepared *ret, struct pv_error *err)
-{
-	if (pv_streq(recipe->security, "none"))
-		return 0;
-	if (recipe->security && !pv_streq(recipe->security, "auto"))
-		ret->security = pv_xstrdup(recipe->security);
-	else if (host_security)
-		ret->security = pv_xstrdup(host_security);
-	else
-		ret->security = pv_archive_security_url(suite, ret->mirror);
-	if (ret->security)
-		return 0;
-	pv_autofree char *shown = pv_url_redacted(ret->mirror);
-	return pv_error_set(err, PV_ERR_ARCHIVE,
-			    "%s: no security updates known beside %s: give --security URL, or --security none",
-			    suite->security, shown);
-}
-
-static int no_archive(const struct pv_suite *suite, const char *cause, struct pv_error *err)
-{
-	static const char *const others[][2] = { { "ubuntu", "debian" }, { "debian", "ubuntu" } };
-	const char *other = "debian";
-
-	for (size_t i = 0; i < PV_COUNT(others); i++)
-		if (pv_streq(others[i][0], suite->distribution))
-			other = others[i][1];
-	return pv_error_set(err, PV_ERR_HOST,
-			    "%s %s: no archive of it can be reached from here (%s): give --mirror URL, or make the other "
-			    "distribution's image: make image RECIPE=%s-2g", suite->distribution, suite->codename,
-			    cause, other);
-}
 
 /* True when the mirror does not even hand out its InRelease. */
 static bool unreachable(const struct pv_prepare_request *req, const struct pv_suite *suite, const char *mirror)
@@ -87,46 +37,62 @@ static int open_archive(const struct pv_prepare_request *req, struct pv_prepared
 		.keyring_option = req->recipe->keyring,
 		/* Pins say whom to trust where nobody hands us a keyring; a keyring that is given speaks for itself. */
 		.trusted_keys = req->recipe->keyring ? NULL : &req->recipe->trusted_keys,
-		.cache_dir = req->cache_dir, .work_dir = req->work_dir, .allow_older = req->allow_older,
+		.cache_dir = req->cache_dir, .work_dir = req->work_dir,
+		.allow_older = req->allow_older || req->recipe->snapshot,
 		.now = (int64_t)time(NULL),
 	};
 
 	if (pv_archive_open(&want, req->store, req->fetch, req->progress, req->ctx, &ret->archive, err) == 0)
 		return 0;
-	if (err->kind == PV_ERR_ARCHIVE && !req->recipe->mirror && unreachable(req, suite, ret->mirror)) {
+	if (err->kind == PV_ERR_ARCHIVE && !req->recipe->mirror && !req->recipe->snapshot &&
+	    unreachable(req, suite, ret->mirror)) {
 		pv_autofree char *cause = pv_steal(&err->text);
 		pv_error_clear(err);
-		return no_archive(suite, cause, err);
+		return pv_prepare_no_archive(suite, cause, err);
 	}
 	return -1;
 }
 
-static void list_indexes(struct pv_prepared *ret)
+/* A server that gives another day than it was asked for is not believed. */
+static int check_snapshot(const struct pv_prepare_request *req, const struct pv_prepared *ret, struct pv_error *err)
 {
-	const struct pv_archive *a = ret->archive;
+	const char *date = req->recipe->snapshot_date;
+	struct tm tm = { 0 };
 
-	ret->indexes = pv_xcalloc(a->n, sizeof(*ret->indexes));
-	ret->nindexes = a->n;
-	for (size_t i = 0; i < a->n; i++)
-		ret->indexes[i] = (struct pv_aptree_index){
-			.base_url = a->indexes[i].base_url, .suite = a->indexes[i].suite,
-			.component = a->indexes[i].component, .inrelease_path = a->indexes[i].inrelease_path,
-			.packages_path = a->indexes[i].packages_path,
-		};
+	if (!date || !strptime(date, PV_SNAPSHOT_FORMAT, &tm))
+		return 0;
+	for (size_t i = 0; i < ret->archive->nsuites; i++) {
+		const struct pv_archive_suite *suite = &ret->archive->suites[i];
+
+		if (suite->date <= (int64_t)timegm(&tm))
+			continue;
+		pv_autofree char *shown = pv_url_redacted(ret->mirror);
+		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: its %s is newer than the snapshot of %s that was asked for",
+				    shown, suite->name, date);
+	}
+	return 0;
 }
 
 static int resolve(const struct pv_prepare_request *req, struct pv_prepared *ret, struct pv_error *err)
 {
 	const struct pv_suite *suite = ret->plan.suite;
+	const struct pv_archive *a = ret->archive;
 	const char *base_names[] = { suite->usr_is_merged, NULL };
 	pv_autofree char *dir = pv_fmt("%s/resolve", req->work_dir);
+	pv_autofree struct pv_aptree_index *indexes = pv_xcalloc(a->n + 1, sizeof(*indexes));
 	pv_autoresolution res = { 0 };
 	const struct pv_resolve_request want = {
-		.work_dir = dir, .arch = ret->plan.arch, .indexes = ret->indexes, .nindexes = ret->nindexes,
+		.work_dir = dir, .arch = ret->plan.arch, .indexes = indexes, .nindexes = a->n,
 		.names = &ret->plan.install_packages, .base_names = base_names,
 		.no_base = pv_recipe_is_dom0(req->recipe),
 	};
 
+	for (size_t i = 0; i < a->n; i++)
+		indexes[i] = (struct pv_aptree_index){
+			.base_url = a->indexes[i].base_url, .suite = a->indexes[i].suite,
+			.component = a->indexes[i].component, .inrelease_path = a->indexes[i].inrelease_path,
+			.packages_path = a->indexes[i].packages_path,
+		};
 	if (pv_resolve(&want, &res, err) < 0)
 		return pv_error_wrap(err, "%s", ret->plan.name);
 	return pv_plan_set_packages(&ret->plan, &res, err);
@@ -145,25 +111,53 @@ static int check_overlays(const struct pv_prepare_request *req, const struct pv_
 	return rc;
 }
 
-static int prepare(const struct pv_prepare_request *req, struct pv_prepared *ret, struct pv_error *err)
+int pv_prepare_epoch(struct pv_plan *plan, int64_t newest_date, bool stand_in, struct pv_error *err)
 {
-	pv_autofree char *host_security = NULL;
+	int64_t now = (int64_t)time(NULL);
 
-	if (pv_plan_make(req->recipe, &ret->plan, err) < 0)
+	if (pv_plan_set_epoch(plan, newest_date, stand_in, err) < 0)
 		return -1;
-	if (check_overlays(req, &ret->plan, err) < 0)
-		return -1;
-	const struct pv_suite *suite = ret->plan.suite;
-	if (find_mirror(req->recipe, suite, ret->plan.arch, ret, &host_security, err) < 0)
-		return -1;
-	if (!ret->mirror)
-		return no_archive(suite, "no mirror is known", err);
-	if (find_security(req->recipe, suite, host_security, ret, err) < 0 || open_archive(req, ret, err) < 0)
-		return -1;
-	list_indexes(ret);
-	if (pv_plan_set_epoch(&ret->plan, ret->archive->newest_date, ret->archive->stand_in, err) < 0)
+	if (now >= plan->epoch)
+		return 0;
+	return pv_error_set(err, PV_ERR_HOST, "this host's clock (%lld) is before the epoch of %s (%lld, %s): set the clock",
+			    (long long)now, plan->name, (long long)plan->epoch,
+			    plan->epoch == newest_date ? "the newest Date of its suites" : "SOURCE_DATE_EPOCH");
+}
+
+/* Whether there is a lock to go by; *ret its path then. */
+static int find_lock(const struct pv_prepare_request *req, char **ret, struct pv_error *err)
+{
+	pv_autofree char *path = pv_lockfile_path(req->recipe);
+
+	*ret = NULL;
+	if (req->lock_use == PV_LOCK_IGNORE)
+		return 0;
+	if (pv_exists(path))
+		*ret = pv_steal(&path);
+	else if (req->lock_use == PV_LOCK_DEMAND)
+		return pv_error_set(err, PV_ERR_RECIPE, "%s: is not there, and --locked demands it; pvimg lock %s makes it",
+				    path, req->recipe->name);
+	return 0;
+}
+
+static int prepare_unlocked(const struct pv_prepare_request *req, struct pv_prepared *ret, struct pv_error *err)
+{
+	if (pv_fetch_offline(req->fetch))
+		return pv_error_set(err, PV_ERR_RECIPE, "%s: --offline needs a lock, else today's archive decides what is "
+				    "installed; pvimg lock %s makes one", req->recipe->name, req->recipe->name);
+	if (pv_prepare_mirrors(req->recipe, &ret->plan, ret, err) < 0 || open_archive(req, ret, err) < 0 ||
+	    check_snapshot(req, ret, err) < 0 ||
+	    pv_prepare_epoch(&ret->plan, ret->archive->newest_date, ret->archive->stand_in, err) < 0)
 		return -1;
 	return resolve(req, ret, err);
+}
+
+static int prepare(const struct pv_prepare_request *req, struct pv_prepared *ret, struct pv_error *err)
+{
+	if (pv_plan_make(req->recipe, &ret->plan, err) < 0 || check_overlays(req, &ret->plan, err) < 0 ||
+	    find_lock(req, &ret->lock_path, err) < 0)
+		return -1;
+	return ret->lock_path ? pv_prepare_locked(req, ret, err) : prepare_unlocked(req, ret, err);
 }
 
 int pv_prepare(const struct pv_prepare_request *req, struct pv_prepared *ret, struct pv_error *err)
@@ -180,7 +174,7 @@ void pv_prepared_done(struct pv_prepared *p)
 	pv_plan_done(&p->plan);
 	pv_archive_free(p->archive);
 	p->archive = NULL;
-	pv_freep(&p->indexes);
+	pv_freep(&p->lock_path);
 	pv_freep(&p->mirror);
 	pv_freep(&p->security);
 }

@@ -39,6 +39,8 @@ struct pv_recipe {
 	unsigned vcpus;			/* flavor: vcpus */
 	unsigned boot_budget;		/* boot-budget: times dom0's own boot that the guest's may take; 0: not said */
 	char *mirror;			/* mirror: NULL when not said */
+	char *snapshot;			/* snapshot: URL pattern with {date}, NULL when not said */
+	char *snapshot_date;		/* snapshot-date: "20261122T133000Z", NULL when not said */
 	char *image_mirror;		/* image-mirror: NULL when not said */
 	char *security;			/* security: "auto" (also when not said), "none", or a URL */
 	char *keyring;			/* keyring: path, NULL when not said */

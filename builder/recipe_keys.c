@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "recipe.h"
 #include "sizing.h"
@@ -123,6 +124,30 @@ static bool check_public_url(const char *value, struct pv_str *why)
 	return true;
 }
 
+/* With a date in place of {date} it is a URL; {archive} becomes debian or debian-security (prepare.c). */
+static bool check_snapshot(const char *value, struct pv_str *why)
+{
+	if (!strstr(value, PV_SNAPSHOT_DATE))
+		return refuse(why, "has no " PV_SNAPSHOT_DATE " in it, where snapshot-date is to stand");
+	pv_autofree char *url = pv_recipe_snapshot_url(value, "20261122T133000Z", "archive");
+
+	return check_url(url, why);
+}
+
+/* As snapshot services have it: 20261122T133000Z. */
+static bool check_snapshot_date(const char *value, struct pv_str *why)
+{
+	struct tm tm = { 0 }, back;
+	char again[32];
+	const char *end = strptime(value, PV_SNAPSHOT_FORMAT, &tm);
+	time_t when = end && !*end ? timegm(&tm) : 0;
+
+	if (when > 0 && when <= (time_t)UINT32_MAX && gmtime_r(&when, &back) &&
+	    strftime(again, sizeof(again), PV_SNAPSHOT_FORMAT, &back) && pv_streq(again, value))
+		return true;
+	return refuse(why, "is no date like 20261122T133000Z");
+}
+
 static bool check_security(const char *value, struct pv_str *why)
 {
 	static const char *const words[] = { "auto", "none", NULL };
@@ -193,6 +218,30 @@ static bool check_hostname(const char *value, struct pv_str *why)
 			   "\"-\", at most 63");
 }
 
+/* Every `from` in *text becomes `to`. */
+static void replace(char **text, const char *from, const char *to)
+{
+	pv_autostr out = PV_STR_INIT;
+	const char *p = *text;
+
+	for (const char *hit; (hit = strstr(p, from)); p = hit + strlen(from)) {
+		pv_str_addn(&out, p, (size_t)(hit - p));
+		pv_str_add(&out, to);
+	}
+	pv_str_add(&out, p);
+	free(*text);
+	*text = pv_str_steal(&out);
+}
+
+char *pv_recipe_snapshot_url(const char *pattern, const char *date, const char *archive)
+{
+	char *url = pv_xstrdup(pattern);
+
+	replace(&url, PV_SNAPSHOT_ARCHIVE, archive);
+	replace(&url, PV_SNAPSHOT_DATE, date);
+	return url;
+}
+
 #define AT(member) .offset = offsetof(struct pv_recipe, member)
 
 static const struct pv_recipe_key keys[] = {
@@ -236,6 +285,15 @@ static const struct pv_recipe_key keys[] = {
 	  .min = 1,
 	  .max = BOOT_BUDGET_MAX },
 	{ .name = "mirror", .type = PV_KEY_TEXT, .secret = true, .check = check_url, AT(mirror) },
+	{ .name = "snapshot",
+	  .type = PV_KEY_TEXT,
+	  .secret = true,
+	  .check = check_snapshot,
+	  AT(snapshot) },
+	{ .name = "snapshot-date",
+	  .type = PV_KEY_TEXT,
+	  .check = check_snapshot_date,
+	  AT(snapshot_date) },
 	{ .name = "image-mirror",
 	  .image_only = true,
 	  .type = PV_KEY_TEXT,

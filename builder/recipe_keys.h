@@ -41,7 +41,7 @@ struct pv_recipe_key {
 #define PV_KIND_IMAGE "image"
 #define PV_KIND_DOM0  "dom0"
 
-#define PV_RECIPE_KEYS 20u
+#define PV_RECIPE_KEYS 22u
 /* PV_RECIPE_KEYS rows; the keys of one section stand together. */
 const struct pv_recipe_key *pv_recipe_keys(void);
 
@@ -52,6 +52,13 @@ const struct pv_recipe_key *pv_recipe_key_find(const char *name);
  * name counts too), or among all whole names when section is NULL. The caller frees; NULL when none
  * is near. */
 char *pv_recipe_key_nearest(const char *section, const char *word);
+
+/* What stands for what in a snapshot's pattern, and how a date is written there (strftime). */
+#define PV_SNAPSHOT_DATE "{date}"
+#define PV_SNAPSHOT_ARCHIVE "{archive}"
+#define PV_SNAPSHOT_FORMAT "%Y%m%dT%H%M%SZ"
+/* The pattern with both put in. The caller frees. */
+char *pv_recipe_snapshot_url(const char *pattern, const char *date, const char *archive);
 
 /* True when some key is below it. */
 bool pv_recipe_section(const char *name);
