@@ -88,6 +88,7 @@ static int plan_and_run(struct build *b, struct pv_error *err)
 		.recipe = b->req->recipe, .overlays_dir = b->req->paths->overlays_dir,
 		.cache_dir = b->req->paths->cache_dir, .work_dir = disk.path,
 		.store = b->req->store, .fetch = b->req->fetch, .allow_older = b->req->allow_older,
+		.lock_use = b->req->lock_use,
 		.progress = show_index_progress, .ctx = b->req->log,
 	};
 	pv_log_stage_begin(b->req->log, b->req->recipe->name, "plan");

@@ -9,6 +9,7 @@
 #include "fetch.h"
 #include "log.h"
 #include "plan.h"
+#include "prepare.h"
 #include "store.h"
 
 struct pv_report;
@@ -26,6 +27,7 @@ struct pv_build_request {
 	struct pv_fetch *fetch;
 	struct pv_log *log;			/* its file is the result's build.log meanwhile, and none afterwards */
 	bool allow_older;
+	enum pv_lock_use lock_use;
 	bool no_wait;				/* another build of it is running: PV_ERR_STAGE, not waiting */
 	pv_build_accept_fn *accept;		/* NULL: every result is fine */
 	void *accept_ctx;

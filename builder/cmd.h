@@ -10,6 +10,7 @@
 #include "error.h"
 #include "log.h"
 #include "plan.h"
+#include "prepare.h"
 #include "text.h"
 
 /* What the command line said. Strings are borrowed from argv; NULL: not said. */
@@ -20,6 +21,7 @@ struct pv_opts {
 	uint64_t memory;		/* bytes; 0: not said, as are the numbers below */
 	unsigned jobs, vcpus, deadline_s;
 	bool json, verbose, no_wait, allow_older, explain, all, no_verify, no_load, no_saved;
+	bool locked, no_lock, offline, update;
 };
 
 struct pv_cmd_ctx {
@@ -34,6 +36,7 @@ typedef int pv_cmd_fn(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_e
 
 pv_cmd_fn pv_cmd_build;
 pv_cmd_fn pv_cmd_plan;
+pv_cmd_fn pv_cmd_lock;
 pv_cmd_fn pv_cmd_list;
 pv_cmd_fn pv_cmd_lint;
 pv_cmd_fn pv_cmd_verify;
@@ -49,6 +52,9 @@ bool pv_cmd_color(FILE *file);
 /* 0 when green, else PV_ERR_VERDICT with class and cause. */
 struct pv_verdict;
 int pv_cmd_verdict_error(const struct pv_verdict *verdict, const char *image, struct pv_error *err) PV_MUST_CHECK;
+
+/* --locked, --no-lock or neither. */
+enum pv_lock_use pv_cmd_lock_use(const struct pv_cmd_ctx *ctx);
 
 /* Loads NAME with the command line's overrides; prints every finding as FILE:LINE:COLUMN: text on stderr. */
 struct pv_recipe;

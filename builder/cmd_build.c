@@ -67,7 +67,7 @@ static int build_one(const struct pv_cmd_ctx *ctx, const struct pv_recipe *recip
 	bool proven = to_be_proven(ctx, recipe);
 	const struct pv_build_request req = {
 		.recipe = recipe, .paths = &ctx->paths, .dir = out, .name = name, .store = store, .fetch = fetch,
-		.log = ctx->log, .allow_older = ctx->opts.allow_older, .no_wait = ctx->opts.no_wait,
+		.log = ctx->log, .allow_older = ctx->opts.allow_older, .lock_use = pv_cmd_lock_use(ctx), .no_wait = ctx->opts.no_wait,
 		.accept = proven ? prove : NULL, .accept_ctx = &proof,
 	};
 	pv_autoerror cause = PV_ERROR_INIT;
@@ -96,6 +96,8 @@ static int build_all(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipes, si
 		return -1;
 	if (pv_build_begin(&ctx->paths, ctx->opts.jobs, ctx->log, &store, &fetch, err) < 0)
 		return -1;
+	if (ctx->opts.offline)
+		pv_fetch_set_offline(fetch);
 	for (size_t i = 0; i < n; i++)
 		if (build_one(ctx, &recipes[i], store, fetch, err) < 0)
 			return -1;

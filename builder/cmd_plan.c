@@ -70,24 +70,38 @@ static void print_image(const struct pv_plan *plan)
 	       plan->sizing.apache_server_limit);
 }
 
+static void print_origin(const struct pv_prepared *prepared)
+{
+	const char *stand_in = prepared->plan.stand_in ? ", a stand-in made by tests" : "";
+
+	if (prepared->lock_path)
+		printf("  lock       %s%s\n", prepared->lock_path, stand_in);
+	if (!prepared->mirror) {
+		printf("  mirror     none: every package is in the store\n");
+		return;
+	}
+	pv_autofree char *mirror = pv_url_redacted(prepared->mirror);
+	pv_autofree char *security = prepared->security ? pv_url_redacted(prepared->security) : pv_xstrdup("none");
+	printf("  mirror     %s (%s)%s\n", mirror, prepared->mirror_from, prepared->lock_path ? "" : stand_in);
+	printf("  security   %s\n", security);
+	if (!prepared->archive)
+		return;
+	pv_autofree char *keys = pv_strv_join(&prepared->archive->signed_by, " ");
+	printf("  signed by  %s (%s)\n", keys, prepared->archive->keyring_from);
+}
+
 static void print_plan(const struct pv_prepared *prepared)
 {
 	const struct pv_plan *plan = &prepared->plan;
 	bool is_dom0 = pv_recipe_is_dom0(plan->recipe);
 	pv_autofree char *download = pv_size_text(plan->download_bytes);
 	pv_autofree char *installed = pv_size_text(plan->installed_bytes);
-	pv_autofree char *mirror = pv_url_redacted(prepared->mirror);
-	pv_autofree char *security = prepared->security ? pv_url_redacted(prepared->security) : NULL;
-	pv_autofree char *keys = pv_strv_join(&prepared->archive->signed_by, " ");
 
 	printf("%s: %s %s (%s), %s%s\n", plan->name, plan->suite->distribution, plan->suite->version,
 	       plan->suite->codename, plan->arch, is_dom0 ? ", the dom0 of pvimg verify" : "");
 	if (!is_dom0)
 		print_flavor(plan);
-	printf("  mirror     %s (%s)%s\n", mirror, prepared->mirror_from,
-	       plan->stand_in ? ", a stand-in made by tests" : "");
-	printf("  security   %s\n", security ? security : "none");
-	printf("  signed by  %s (%s)\n", keys, prepared->archive->keyring_from);
+	print_origin(prepared);
 	printf("  epoch      %lld\n", (long long)plan->epoch);
 	printf("  packages   %zu, %s to download, %s installed\n", plan->npackages, download, installed);
 	if (!is_dom0)
@@ -107,10 +121,12 @@ static int plan_it(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipe, struc
 	    pv_fetch_new(store, ctx->opts.jobs, &fetch, err) < 0 || pv_hostapt_proxy(&http, &https, err) < 0)
 		return -1;
 	pv_fetch_set_proxy(fetch, http, https);
+	if (ctx->opts.offline)
+		pv_fetch_set_offline(fetch);
 	const struct pv_prepare_request want = {
 		.recipe = recipe, .overlays_dir = ctx->paths.overlays_dir,
 		.cache_dir = ctx->paths.cache_dir, .work_dir = work.path, .store = store,
-		.fetch = fetch, .allow_older = ctx->opts.allow_older,
+		.fetch = fetch, .allow_older = ctx->opts.allow_older, .lock_use = pv_cmd_lock_use(ctx),
 	};
 	if (pv_prepare(&want, &prepared, err) < 0)
 		return -1;

@@ -50,7 +50,7 @@ int pv_cmd_verify_request(const struct pv_cmd_ctx *ctx, const char *image, struc
 		.image = image, .format = opts->format, .driver = opts->driver, .memory = opts->memory,
 		.vcpus = opts->vcpus, .firmware = opts->ovmf, .deadline_s = opts->deadline_s,
 		.no_load = opts->no_load, .fresh = opts->no_saved, .extra_disk = opts->extra_disk,
-		.paths = &ctx->paths, .log = ctx->log, .jobs = opts->jobs,
+		.paths = &ctx->paths, .log = ctx->log, .jobs = opts->jobs, .offline = opts->offline,
 	};
 
 	if (take_as(opts->as, &req.as, err) < 0 || take_firmware(opts->firmware, &req.uefi, err) < 0)

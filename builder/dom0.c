@@ -15,6 +15,7 @@
 #include "digest.h"
 #include "dom0files.h"
 #include "fsutil.h"
+#include "lockfile.h"
 #include "recipe.h"
 
 #define RECIPE "xen-dom0"
@@ -43,6 +44,7 @@ int pv_dom0_key(const struct pv_paths *paths, const struct pv_recipe *recipe, ch
 {
 	pv_autofree char *maker = pv_path_join(paths->scripts_dir, "target/dom0");
 	pv_autofree char *dir = pv_path_join(paths->scripts_dir, "dom0");
+	pv_autofree char *lock = pv_lockfile_path(recipe);
 	pv_autodigest *d = pv_digest_new();
 	pv_autostrv scripts = PV_STRV_INIT;
 	char hex[PV_SHA256_HEX];
@@ -50,6 +52,7 @@ int pv_dom0_key(const struct pv_paths *paths, const struct pv_recipe *recipe, ch
 	pv_digest_add(d, MAKER, sizeof(MAKER));
 	if (add_file(d, "recipe", recipe->path, err) < 0 || add_file(d, "maker", maker, err) < 0 ||
 	    (recipe->base_path && add_file(d, "base", recipe->base_path, err) < 0) ||
+	    (pv_exists(lock) && add_file(d, "lock", lock, err) < 0) ||
 	    pv_dom0files_scripts(dir, &scripts, err) < 0)
 		return -1;
 	for (size_t i = 0; i < scripts.n; i++) {
@@ -183,6 +186,8 @@ static int make(const struct pv_driver_run *run, const struct pv_recipe *recipe,
 
 	if (pv_build_begin(run->paths, run->jobs, run->log, &store, &fetch, err) < 0)
 		return -1;
+	if (run->offline)
+		pv_fetch_set_offline(fetch);
 	const struct pv_build_request req = {
 		.recipe = recipe, .paths = run->paths, .dir = parent, .name = key, .store = store, .fetch = fetch,
 		.log = run->log, .keep = true,

@@ -44,6 +44,7 @@ struct pv_driver_run {
 	const char *work_dir;		/* exists, the caller's own; all a driver writes is there or in the cache */
 	bool fresh;			/* take no saved dom0 */
 	unsigned jobs;			/* as --jobs, for making dom0 */
+	bool offline;			/* as --offline, for making dom0 */
 	struct pv_vars *facts;		/* out: "qemu" "7.2.22", "accelerator" "tcg", "xen", "hap", "restored" "yes" ... */
 };
 

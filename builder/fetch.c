@@ -195,6 +195,10 @@ static int start(struct batch *b, struct pv_transfer *t, uint64_t now, struct pv
 	bool busy = false, whole = false;
 	CURLMcode code;
 
+	if (fetch->offline && (t->mem || !pv_store_has(fetch->store, t->sha256, t->size))) {
+		pv_autofree char *shown = t->mem ? pv_url_redacted(t->base_url) : pv_xstrdup(t->path);
+		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: not in the store, and --offline fetches nothing", shown);
+	}
 	if (t->mem) {
 		pv_str_reset(t->mem);
 		t->start = t->have = 0;
@@ -203,10 +207,6 @@ static int start(struct batch *b, struct pv_transfer *t, uint64_t now, struct pv
 	}
 	if (whole)
 		set_done(b, t);
-	if (!whole && fetch->offline) {
-		pv_autofree char *shown = t->mem ? pv_url_redacted(t->base_url) : pv_xstrdup(t->path);
-		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: not in the store, and --offline fetches nothing", shown);
-	}
 	if (busy)
 		t->not_before = now + BUSY_MS;
 	if (whole || busy)

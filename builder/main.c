@@ -29,7 +29,9 @@ enum {
 	FOR_DOCTOR = 1u << 4,
 	FOR_CLEAN = 1u << 5,
 	FOR_VERIFY = 1u << 6,
-	FOR_ALL = (1u << 7) - 1,
+	FOR_LOCK = 1u << 7,
+	FOR_ALL = (1u << 8) - 1,
+	FOR_RECIPE = FOR_BUILD | FOR_PLAN | FOR_LOCK,
 };
 
 struct command {
@@ -42,6 +44,7 @@ struct command {
 static const struct command commands[] = {
 	{ "build", "NAME...", "make the images of these recipes", pv_cmd_build, FOR_BUILD, 1, -1 },
 	{ "plan", "NAME", "show what a build would do", pv_cmd_plan, FOR_PLAN, 1, 1 },
+	{ "lock", "NAME...", "write down which packages these recipes get", pv_cmd_lock, FOR_LOCK, 1, -1 },
 	{ "list", "", "list the recipes", pv_cmd_list, FOR_LIST, 0, 0 },
 	{ "lint", "IMAGE", "check a finished raw image without booting it", pv_cmd_lint, FOR_LINT, 1, 1 },
 	{ "verify", "IMAGE", "boot an image as a PVHVM guest under Xen and judge it", pv_cmd_verify, FOR_VERIFY, 1, 1 },
@@ -59,16 +62,19 @@ static const struct option_row options[] = {
 	{ "out", "DIR", "put results there (default: out/images; verify: beside it)", 'o',
 	  FOR_BUILD | FOR_DOCTOR | FOR_CLEAN | FOR_VERIFY },
 	{ "cache", "DIR", "package store and work folders (default: ~/.cache/pvimg)", 'c',
-	  FOR_BUILD | FOR_PLAN | FOR_DOCTOR | FOR_CLEAN | FOR_VERIFY },
-	{ "recipes", "DIR", "recipes are in DIR, overlays in DIR/../overlays", 'r',
-	  FOR_BUILD | FOR_PLAN | FOR_LIST },
-	{ "suite", "NAME", "another suite of the same distribution", 's', FOR_BUILD | FOR_PLAN },
-	{ "mirror", "URL", "archive to install from", 'm', FOR_BUILD | FOR_PLAN },
-	{ "security", "URL", "archive of security updates; none: without them", 'S', FOR_BUILD | FOR_PLAN },
-	{ "keyring", "FILE", "keys that sign the archive", 'k', FOR_BUILD | FOR_PLAN },
-	{ "set", "KEY=VALUE", "another value for a recipe's key; may be repeated", 'x', FOR_BUILD | FOR_PLAN },
-	{ "jobs", "N", "downloads at the same time (default: 8)", 'j', FOR_BUILD | FOR_PLAN | FOR_VERIFY },
-	{ "allow-older", NULL, "take an archive that is older than one seen before", 'A', FOR_BUILD | FOR_PLAN },
+	  FOR_RECIPE | FOR_DOCTOR | FOR_CLEAN | FOR_VERIFY },
+	{ "recipes", "DIR", "recipes are in DIR, overlays in DIR/../overlays", 'r', FOR_RECIPE | FOR_LIST },
+	{ "suite", "NAME", "another suite of the same distribution", 's', FOR_RECIPE },
+	{ "mirror", "URL", "archive to install from", 'm', FOR_RECIPE },
+	{ "security", "URL", "archive of security updates; none: without them", 'S', FOR_RECIPE },
+	{ "keyring", "FILE", "keys that sign the archive", 'k', FOR_RECIPE },
+	{ "set", "KEY=VALUE", "another value for a recipe's key; may be repeated", 'x', FOR_RECIPE },
+	{ "jobs", "N", "downloads at the same time (default: 8)", 'j', FOR_RECIPE | FOR_VERIFY },
+	{ "allow-older", NULL, "take an archive that is older than one seen before", 'A', FOR_RECIPE },
+	{ "locked", NULL, "demand a lock beside the recipe", 'l', FOR_BUILD | FOR_PLAN },
+	{ "no-lock", NULL, "as if there were no lock beside the recipe", 'N', FOR_BUILD | FOR_PLAN },
+	{ "offline", NULL, "touch no network; needs a lock and a filled store", 'z', FOR_BUILD | FOR_PLAN | FOR_VERIFY },
+	{ "update", NULL, "make a lock anew that is there, and print what changed", 'u', FOR_LOCK },
 	{ "wait", NULL, "wait for another build of the same image (default)", 'w', FOR_BUILD },
 	{ "no-wait", NULL, "fail when the same image is being built", 'W', FOR_BUILD },
 	{ "no-verify", NULL, "do not boot the image that was made", 'n', FOR_BUILD },
@@ -180,6 +186,14 @@ static int take_option(struct pv_opts *opts, int key, const char *value, struct 
 	case 'k': opts->keyring = value; return 0;
 	case 'x': pv_strv_add(&opts->sets, value); return 0;
 	case 'A': opts->allow_older = true; return 0;
+	case 'l':
+	case 'N':
+		*(key == 'l' ? &opts->locked : &opts->no_lock) = true;
+		if (opts->locked && opts->no_lock)
+			return pv_error_set(err, PV_ERR_USAGE, "--locked and --no-lock: leave one out");
+		return 0;
+	case 'z': opts->offline = true; return 0;
+	case 'u': opts->update = true; return 0;
 	case 'w': opts->no_wait = false; return 0;
 	case 'W': opts->no_wait = true; return 0;
 	case 'e': opts->explain = true; return 0;

@@ -151,6 +151,8 @@ static int check_installed(void *ctx, const struct pv_stanza *stanza)
 		pv_strv_addf(&state->differ, "%s is \"%s\"", name, status);
 	else if (!pv_streq(version, p->version))
 		pv_strv_addf(&state->differ, "%s is %s, planned %s", name, version, p->version);
+	else if (!pv_streq(pv_stanza_get(stanza, "Architecture"), p->arch))
+		pv_strv_addf(&state->differ, "%s is not of architecture %s", name, p->arch);
 	return 0;
 }
 
@@ -177,5 +179,6 @@ int pv_manifest_check_installed(const struct pv_plan *plan, const char *root, st
 		pv_freep(&state.differ.v[--state.differ.n]);
 	pv_autofree char *words = pv_strv_join(&state.differ, ", ");
 	pv_strv_done(&state.differ);
-	return pv_error_set(err, PV_ERR_STAGE, "the installed set is not the planned one (%zu differ): %s", n, words);
+	return pv_error_set(err, PV_ERR_STAGE, "the installed set is not the %s one (%zu differ): %s",
+			    state.plan->locked ? "locked" : "planned", n, words);
 }

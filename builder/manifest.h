@@ -12,7 +12,8 @@
 int pv_manifest_write(const struct pv_plan *plan, const struct pv_settings *settings, const char *root, const char *path,
 		      struct pv_error *err) PV_MUST_CHECK;
 
-/* Compares the tree's dpkg status with the plan: every planned package installed in exactly that version, nothing
+/* Compares the tree's dpkg status with the plan: every planned package installed in exactly that version and
+ * architecture, nothing
  * else. PV_ERR_STAGE names up to five that differ. */
 int pv_manifest_check_installed(const struct pv_plan *plan, const char *root, struct pv_error *err) PV_MUST_CHECK;
 

@@ -9,12 +9,50 @@
 #include "sandbox.h"
 #include "stage.h"
 
+#define FAULTS_MAX 5
+
 static void show_progress(void *ctx, uint64_t done_bytes, uint64_t total_bytes, size_t done_items)
 {
 	struct pv_run *run = ctx;
 
 	(void)done_items;
 	pv_log_stage_progress(run->log, done_bytes, total_bytes, "bytes");
+}
+
+/* Of a package that was locked: the file is gone, or there is another one in its place. */
+static const char *fault_of(const struct pv_fetch *fetch, const struct pv_error *err)
+{
+	long status = pv_fetch_status(fetch);
+
+	if (err->kind != PV_ERR_ARCHIVE)
+		return NULL;
+	return status == 404 || status == 410 ? "gone" : status == 200 || status == 206 ? "another file" : NULL;
+}
+
+/* A fetch of locked packages failed: tries the others too, so that all that the archive does not have any more are named.
+ * What has another cause keeps its words. */
+static int explain_lock(struct pv_run *run, const struct pv_fetch_item *items, struct pv_error *err)
+{
+	const struct pv_plan *plan = run->plan;
+	pv_autostrv faults = PV_STRV_INIT;
+
+	if (!fault_of(run->fetch, err))
+		return -1;
+	for (size_t i = 0; i < plan->npackages && faults.n < FAULTS_MAX; i++) {
+		pv_autoerror one = PV_ERROR_INIT;
+		if (pv_fetch_all(run->fetch, &items[i], 1, NULL, NULL, &one) == 0)
+			continue;
+		const char *fault = fault_of(run->fetch, &one);
+		if (!fault)
+			return pv_error_set(err, one.kind, "%s", one.text);
+		pv_strv_addf(&faults, "%s %s (%s)", plan->packages[i].name, plan->packages[i].version, fault);
+	}
+	if (faults.n == 0)	/* a matter of the moment */
+		return pv_error_wrap(err, "build again");
+	pv_autofree char *words = pv_strv_join(&faults, ", ");
+	return pv_error_set(err, PV_ERR_ARCHIVE, "the archive does not have what is locked: %s%s; pvimg lock --update %s takes "
+			    "what it has, --mirror or snapshot: names an archive that has it", words,
+			    faults.n == FAULTS_MAX ? ", ..." : "", plan->name);
 }
 
 static int fetch_packages(struct pv_run *run, struct pv_error *err)
@@ -28,7 +66,7 @@ static int fetch_packages(struct pv_run *run, struct pv_error *err)
 		memcpy(items[i].sha256, p->sha256, sizeof(items[i].sha256));
 	}
 	if (pv_fetch_all(run->fetch, items, plan->npackages, show_progress, run, err) < 0)
-		return -1;
+		return plan->locked ? explain_lock(run, items, err) : -1;
 	pv_report_number(run->report, "downloaded_bytes", pv_fetch_bytes(run->fetch));
 	return 0;
 }

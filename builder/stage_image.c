@@ -133,7 +133,8 @@ int pv_stage_image(struct pv_run *run, struct pv_error *err)
 	pv_autofree char *manifest = pv_path_join(run->result, "manifest.json");
 	struct pv_tree_stats stats;
 
-	if (check_fits(run, &stats, err) < 0)
+	/* Wherever the tree came from, it has what was planned or locked. */
+	if (pv_manifest_check_installed(run->plan, run->root, err) < 0 || check_fits(run, &stats, err) < 0)
 		return -1;
 	if (make_disk(run->plan, image, err) < 0 || write_root(run, image, &stats, err) < 0)
 		return -1;

@@ -37,6 +37,7 @@ struct pv_verify_request {
 	const struct pv_paths *paths;
 	struct pv_log *log;
 	unsigned jobs;
+	bool offline;			/* a dom0 that must be made is not fetched */
 };
 
 struct pv_verify_result {
