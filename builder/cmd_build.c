@@ -67,7 +67,8 @@ static int build_one(const struct pv_cmd_ctx *ctx, const struct pv_recipe *recip
 	bool proven = to_be_proven(ctx, recipe);
 	const struct pv_build_request req = {
 		.recipe = recipe, .paths = &ctx->paths, .dir = out, .name = name, .store = store, .fetch = fetch,
-		.log = ctx->log, .allow_older = ctx->opts.allow_older, .lock_use = pv_cmd_lock_use(ctx), .no_wait = ctx->opts.no_wait,
+		.log = ctx->log, .allow_older = ctx->opts.allow_older, .lock_use = pv_cmd_lock_use(ctx),
+		.no_wait = ctx->opts.no_wait,
 		.accept = proven ? prove : NULL, .accept_ctx = &proof,
 	};
 	pv_autoerror cause = PV_ERROR_INIT;

@@ -188,3 +188,11 @@ int pv_ext4_write(const char *image_path, const struct pv_ext4_options *options,
 		*ret = w.stats;
 	return rc;
 }
+
+const char *pv_ext4_version(void)
+{
+	const char *version;
+
+	(void)ext2fs_get_library_version(&version, NULL);
+	return version;
+}

@@ -65,4 +65,7 @@ int pv_ext4_write(const char *image_path, const struct pv_ext4_options *options,
 		  pv_ext4_progress_fn *progress, void *progress_ctx, struct pv_ext4_stats *ret,
 		  struct pv_error *err) PV_MUST_CHECK;
 
+/* Of the library that writes it: "1.47.0". */
+const char *pv_ext4_version(void);
+
 #endif

@@ -17,6 +17,7 @@ void pv_lockfile_done(struct pv_lockfile *lock)
 	pv_freep(&lock->arch);
 	pv_freep(&lock->components);
 	pv_freep(&lock->snapshot);
+	pv_strv_done(&lock->tools);
 	pv_strv_done(&lock->asks);
 	for (size_t i = 0; i < lock->nsuites; i++)
 		free(lock->suites[i].name);
@@ -88,6 +89,8 @@ char *pv_lockfile_text(const struct pv_lockfile *lock)
 	if (lock->snapshot)
 		pv_str_addf(&out, "snapshot %s\n", lock->snapshot);
 	pv_str_addf(&out, "inputs %s\n", lock->inputs);
+	for (size_t i = 0; i < lock->tools.n; i++)
+		pv_str_addf(&out, "tool %s\n", lock->tools.v[i]);
 	for (size_t i = 0; i < lock->asks.n; i++)
 		pv_str_addf(&out, "ask %s\n", lock->asks.v[i]);
 	for (size_t i = 0; i < lock->nsuites; i++)
@@ -161,6 +164,7 @@ void pv_lockfile_make(const struct pv_plan *plan, const struct pv_archive *archi
 		.security = wants_security(plan),
 	};
 	pv_lockfile_inputs(plan, ret->inputs);
+	pv_lockfile_tools(&ret->tools);
 	for (size_t i = 0; i < plan->install_packages.n; i++)
 		pv_strv_add(&ret->asks, plan->install_packages.v[i]);
 	copy_suites(archive, ret);

@@ -25,11 +25,12 @@
  *   security yes|no                            whether security updates are in
  *   snapshot YYYYMMDDTHHMMSSZ                  only when the recipe names one
  *   inputs SHA256                              of all that the set depends on (pv_lockfile_inputs)
+ *   tool NAME VERSION                          of the host that made it, as far as it shapes an image
  *   ask PACKAGE                                what recipe and suite ask for by name
  *   suite NAME SHA256 YYYY-MM-DDTHH:MM:SSZ     digest of the signed text of its InRelease, its Date
  *   package NAME VERSION ARCH SIZE SHA256 PATH SUITE INSTALLED-KIB PRIORITY base|more
  *
- * base: debootstrap installs it. No host's name and no mirror is in it, so whoever has it can use any mirror. */
+ * base: debootstrap installs it. No host's name and no mirror is in it: whoever has it can use any mirror. */
 #define PV_LOCKFILE_VERSION "1"
 #define PV_LOCKFILE_MAX ((size_t)8 << 20)	/* bytes; 400 packages take 80 KiB */
 #define PV_LOCKFILE_PACKAGES 20000u
@@ -43,6 +44,7 @@ struct pv_lockfile {
 	char *recipe, *distribution, *arch, *components, *snapshot;	/* snapshot: NULL without */
 	bool stand_in, security;
 	char inputs[PV_SHA256_HEX];
+	struct pv_strv tools;		/* "NAME VERSION" */
 	struct pv_strv asks;
 	struct pv_archive_suite *suites;
 	size_t nsuites;
@@ -64,7 +66,7 @@ int pv_lockfile_read(const char *path, struct pv_lockfile *ret, struct pv_error 
 /* The file's text; the same lock gives the same bytes. The caller frees. */
 char *pv_lockfile_text(const struct pv_lockfile *lock);
 
-/* Of a plan whose packages were resolved from this archive. */
+/* Of a plan whose packages were resolved from this archive, and of this host's tools. */
 void pv_lockfile_make(const struct pv_plan *plan, const struct pv_archive *archive, struct pv_lockfile *ret);
 
 /* Digest of all in recipe, suite table and host-independent options that decides which packages an archive gives. */
@@ -80,6 +82,11 @@ int64_t pv_lockfile_date(const struct pv_lockfile *lock);
 
 /* Its packages as if they had just been resolved; base_url is NULL. The caller frees (pv_resolution_done). */
 void pv_lockfile_resolution(const struct pv_lockfile *lock, struct pv_resolution *ret);
+
+/* What of this host shapes an image, as "NAME VERSION", sorted. Runs programs. */
+void pv_lockfile_tools(struct pv_strv *ret);
+/* How this host differs from that, for a warning; NULL: not at all. Runs programs. The caller frees. */
+char *pv_lockfile_tools_differ(const struct pv_strv *locked);
 
 /* What becomes different from one lock to the next, sorted by name. Strings are borrowed from the locks. */
 enum pv_lock_change_kind { PV_LOCK_ADDED, PV_LOCK_REMOVED, PV_LOCK_UP, PV_LOCK_DOWN, PV_LOCK_CHANGED };

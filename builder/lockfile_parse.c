@@ -9,6 +9,7 @@
 #include "url.h"
 
 #define WORDS_MAX 64u		/* of a line: components are the most */
+#define TOOLS_MAX 50u
 #define SHOWN_MAX 60
 #define VERSION_LEN_MAX 255u
 #define SIZE_MAX_DEB (8ull << 30)	/* as resolve.c */
@@ -174,6 +175,26 @@ static int out_of_order(const struct reader *r, const char *what, const char *be
 		      before);
 }
 
+/* Sorted by name: "NAME VERSION" sorts as the names do, since a blank is less than all else in them. */
+static int take_tools(struct reader *r)
+{
+	struct pv_strv *tools = &r->lock->tools;
+
+	while (is_line(r, "tool")) {
+		if (r->n != 3 || !pv_recipe_name_ok(r->words[1]) || strlen(r->words[2]) > VERSION_LEN_MAX)
+			return refuse(r, "tool: a name and a version are wanted");
+		const char *last = tools->n > 0 ? tools->v[tools->n - 1] : NULL;
+		if (last && strcmp(last, r->words[1]) >= 0)
+			return out_of_order(r, "tool", last);
+		if (tools->n == TOOLS_MAX)
+			return refuse(r, "more than %u tools", TOOLS_MAX);
+		pv_strv_addf(tools, "%s %s", r->words[1], r->words[2]);
+		if (next_line(r) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int take_asks(struct reader *r)
 {
 	struct pv_strv *asks = &r->lock->asks;
@@ -295,7 +316,7 @@ static int take_lists(struct reader *r)
 {
 	size_t cap = 0;
 
-	if (take_asks(r) < 0)
+	if (take_tools(r) < 0 || take_asks(r) < 0)
 		return -1;
 	while (is_line(r, "suite"))
 		if (take_suite(r) < 0)

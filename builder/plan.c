@@ -153,6 +153,7 @@ void pv_plan_done(struct pv_plan *plan)
 	pv_freep(&plan->name);
 	pv_vars_done(&plan->vars);
 	pv_strv_done(&plan->install_packages);
+	pv_strv_done(&plan->locked_tools);
 	pv_packages_free(plan->packages, plan->npackages);
 	pv_packages_free(plan->base, plan->nbase);
 	memset(plan, 0, sizeof(*plan));

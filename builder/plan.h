@@ -52,6 +52,7 @@ struct pv_plan {
 	int64_t epoch;				/* newest Date of the suites, or SOURCE_DATE_EPOCH */
 	bool stand_in;				/* the archive says it is not the distribution's (tests) */
 	bool locked;				/* the packages are a lock's (lockfile.h) */
+	struct pv_strv locked_tools;		/* "NAME VERSION": of the host that made the lock */
 
 	struct pv_strv install_packages;	/* names asked for in the one apt transaction, sorted */
 	struct pv_package *packages;		/* what the finished image has, sorted by name; NULL before resolving */

@@ -37,9 +37,9 @@ struct pv_prepare_request {
 	void *ctx;
 };
 
-/* Errors as of pv_archive_open, pv_resolve and pv_lockfile_check; when `fetch` is offline, a package that is not in the
- * store and a recipe without a lock are errors before anything is tried. PV_ERR_HOST when the clock is before the epoch, and when nobody named a mirror and none of the distribution can
- * be reached from here: the one line names both ways out. */
+/* Errors as of pv_archive_open, pv_resolve and pv_lockfile_check. With an offline `fetch`, a recipe without a lock and a
+ * package that is not in the store are errors before anything is tried. PV_ERR_HOST when the clock is before the epoch, and
+ * when nobody named a mirror and none of the distribution can be reached from here: the one line names both ways out. */
 int pv_prepare(const struct pv_prepare_request *req, struct pv_prepared *ret, struct pv_error *err) PV_MUST_CHECK;
 
 void pv_prepared_done(struct pv_prepared *p);

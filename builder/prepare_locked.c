@@ -49,6 +49,8 @@ static int take_lock(struct pv_prepared *ret, struct pv_error *err)
 		return -1;
 	pv_lockfile_resolution(&lock, &res);
 	ret->plan.locked = true;
+	ret->plan.locked_tools = lock.tools;
+	lock.tools = (struct pv_strv)PV_STRV_INIT;
 	return pv_plan_set_packages(&ret->plan, &res, err);
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "fsutil.h"
+#include "lockfile.h"
 #include "planned.h"
 #include "sandbox.h"
 #include "stage.h"
@@ -105,8 +106,19 @@ static int plan_archive(struct pv_run *run, struct pv_error *err)
 	return rc;
 }
 
+/* The packages are the same then, and the image may still differ. */
+static void warn_of_tools(const struct pv_run *run)
+{
+	pv_autofree char *words = run->plan->locked ? pv_lockfile_tools_differ(&run->plan->locked_tools) : NULL;
+
+	if (words)
+		pv_log_warn(run->log, "%s: locked with other tools (%s): the image may not be the same to the bit",
+			    run->plan->name, words);
+}
+
 int pv_stage_fetch(struct pv_run *run, struct pv_error *err)
 {
+	warn_of_tools(run);
 	if (fetch_packages(run, err) < 0)
 		return -1;
 	if (pv_recipe_is_dom0(run->plan->recipe))	/* neither debootstrap nor apt will read an archive */

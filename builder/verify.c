@@ -159,7 +159,8 @@ static int drive(struct verify *v, const struct pv_job *job, const char *work, c
 	};
 	const struct pv_driver_run run = {
 		.guest = &guest, .agent = pv_brain_agent(brain), .paths = v->req->paths, .log = v->req->log,
-		.work_dir = work, .fresh = v->req->fresh, .jobs = v->req->jobs, .offline = v->req->offline, .facts = &v->driver_facts,
+		.work_dir = work, .fresh = v->req->fresh, .jobs = v->req->jobs,
+		.offline = v->req->offline, .facts = &v->driver_facts,
 	};
 	if (v->driver->run(&run, err) < 0)
 		return pv_error_wrap(err, "driver %s", v->driver->name);
