@@ -33,8 +33,10 @@ static int refuse(const struct reader *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	pv_autofree char *words = pv_vfmt(fmt, ap);
 	va_end(ap);
-	return pv_error_set(r->err, PV_ERR_RECIPE, "%s:%u: %s; pvimg lock --update %s makes it anew", r->file, r->line, words,
-			    r->lock->recipe ? r->lock->recipe : "NAME");
+	const char *slash = strrchr(r->file, '/'), *name = slash ? slash + 1 : r->file;
+	size_t len = strlen(name) - (pv_ends(name, ".lock") ? strlen(".lock") : 0);
+	return pv_error_set(r->err, PV_ERR_RECIPE, "%s:%u: %s; pvimg lock --update %.*s makes it anew", r->file, r->line,
+			    words, (int)len, name);
 }
 
 /* --- lines and words --- */

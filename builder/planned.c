@@ -70,8 +70,8 @@ static int print_stanza(void *ctx, const struct pv_stanza *control)
 	const struct pv_package *package = p->entry->package;
 
 	if (p->n++ > 0 || !is_planned(package, control))
-		return pv_error_set(p->err, PV_ERR_ARCHIVE, "%s: its control file is not that of %s %s, %s",
-				    package->filename, package->name, package->version, package->arch);
+		return pv_error_set(p->err, PV_ERR_ARCHIVE, "its control file is not that of %s %s, %s",
+				    package->name, package->version, package->arch);
 	pv_aptree_print_fields(p->out, control, ours);
 	fprintf(p->out, "Priority: %s\nFilename: %s\nSize: %llu\nSHA256: %s\n\n", package->priority, package->filename,
 		(unsigned long long)p->entry->size, p->entry->sha256);
