@@ -7,7 +7,7 @@ _pvimg()
 	command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "build plan list lint verify doctor clean help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify doctor clean help --version" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -49,14 +49,14 @@ _pvimg()
 		return
 	fi
 	case $command in
-	build | plan)
+	build | plan | lock)
 		mapfile -t COMPREPLY < <(compgen -W "$(pvimg list 2>/dev/null | cut -d' ' -f1)" -- "$cur")
 		;;
 	lint | verify)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "build plan list lint verify doctor clean" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify doctor clean" -- "$cur")
 		;;
 	esac
 }
