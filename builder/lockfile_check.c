@@ -71,29 +71,32 @@ const char *pv_lock_change_name(enum pv_lock_change_kind kind)
 	return names[kind];
 }
 
-/* One of the two may be NULL. */
-static void compare(const struct pv_package *before, const struct pv_package *after, struct pv_lock_changes *ret)
+static void add_change(struct pv_lock_changes *changes, enum pv_lock_change_kind kind, const struct pv_package *before,
+		       const struct pv_package *after)
 {
-	struct pv_lock_change c = { .name = before ? before->name : after->name };
+	struct pv_lock_change c = { .kind = kind };
 
-	if (before)
+	if (before) {
+		c.name = before->name;
 		c.before = before->version;
+	}
 	if (after) {
+		c.name = after->name;
 		c.after = after->version;
 		c.security = pv_ends(after->suite, "-security");
 	}
-	int way = before && after ? pv_debversion_compare(after->version, before->version) : 0;
-	if (!before)
-		c.kind = PV_LOCK_ADDED;
-	else if (!after)
-		c.kind = PV_LOCK_REMOVED;
-	else if (way)
-		c.kind = way > 0 ? PV_LOCK_UP : PV_LOCK_DOWN;
+	changes->v[changes->n++] = c;
+}
+
+/* Two of one name. */
+static void compare(struct pv_lock_changes *changes, const struct pv_package *before, const struct pv_package *after)
+{
+	int way = pv_debversion_compare(after->version, before->version);
+
+	if (way)
+		add_change(changes, way > 0 ? PV_LOCK_UP : PV_LOCK_DOWN, before, after);
 	else if (!pv_streq(before->sha256, after->sha256) || !pv_streq(before->version, after->version))
-		c.kind = PV_LOCK_CHANGED;
-	else
-		return;
-	ret->v[ret->n++] = c;
+		add_change(changes, PV_LOCK_CHANGED, before, after);
 }
 
 void pv_lockfile_diff(const struct pv_lockfile *before, const struct pv_lockfile *after, struct pv_lock_changes *ret)
@@ -102,15 +105,23 @@ void pv_lockfile_diff(const struct pv_lockfile *before, const struct pv_lockfile
 
 	ret->n = 0;
 	ret->v = pv_xcalloc(before->npackages + after->npackages + 1, sizeof(*ret->v));
-	while (i < before->npackages || j < after->npackages) {
-		const struct pv_package *a = i < before->npackages ? &before->packages[i].package : NULL;
-		const struct pv_package *b = j < after->npackages ? &after->packages[j].package : NULL;
-		int order = !a ? 1 : !b ? -1 : strcmp(a->name, b->name);
+	while (i < before->npackages && j < after->npackages) {
+		const struct pv_package *a = &before->packages[i].package, *b = &after->packages[j].package;
+		int order = strcmp(a->name, b->name);
 
-		compare(order <= 0 ? a : NULL, order >= 0 ? b : NULL, ret);
+		if (order < 0)
+			add_change(ret, PV_LOCK_REMOVED, a, NULL);
+		else if (order > 0)
+			add_change(ret, PV_LOCK_ADDED, NULL, b);
+		else
+			compare(ret, a, b);
 		i += order <= 0;
 		j += order >= 0;
 	}
+	for (; i < before->npackages; i++)
+		add_change(ret, PV_LOCK_REMOVED, &before->packages[i].package, NULL);
+	for (; j < after->npackages; j++)
+		add_change(ret, PV_LOCK_ADDED, NULL, &after->packages[j].package);
 }
 
 void pv_lock_changes_done(struct pv_lock_changes *changes)

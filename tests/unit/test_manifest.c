@@ -53,7 +53,10 @@ static int remove_root(void **state)
 	return rc;
 }
 
-#define STANZA(name, status, version) "Package: " name "\nStatus: " status "\nVersion: " version "\n\n"
+#define STANZA_OF(name, status, version, arch) \
+	"Package: " name "\nStatus: " status "\nVersion: " version "\nArchitecture: " arch "\n\n"
+#define STANZA(name, status, version) STANZA_OF(name, status, version, "all")
+#define BETA STANZA_OF("beta", "install ok installed", "2:3-4", "amd64")
 
 static void expect_status(const char *root, const char *status, const char *words)
 {
@@ -74,15 +77,16 @@ static void test_installed_set(void **state)
 	const char *root = *state;
 
 	expect_status(root, STANZA("alpha", "install ok installed", "1.0")
-		      STANZA("beta", "install ok installed", "2:3-4"), NULL);
+		      BETA, NULL);
 	expect_status(root, STANZA("alpha", "install ok installed", "1.0"), "beta is missing");
 	expect_status(root, STANZA("alpha", "install ok installed", "1.1")
-		      STANZA("beta", "install ok installed", "2:3-4"), "alpha is 1.1, planned 1.0");
+		      BETA, "alpha is 1.1, planned 1.0");
 	expect_status(root, STANZA("alpha", "install ok half-configured", "1.0")
-		      STANZA("beta", "install ok installed", "2:3-4"), "half-configured");
+		      BETA, "half-configured");
 	expect_status(root, STANZA("alpha", "install ok installed", "1.0")
-		      STANZA("beta", "install ok installed", "2:3-4")
+		      BETA
 		      STANZA("gamma", "install ok installed", "1"), "gamma 1 is installed and not planned");
+	expect_status(root, STANZA_OF("alpha", "install ok installed", "1.0", "i386") BETA, "alpha is not of architecture all");
 }
 
 /* A package that makes the status a link does not have the host's read, nor hold us up with a fifo. */
@@ -92,7 +96,7 @@ static void test_status_of_the_host(void **state)
 	pv_autoerror err = PV_ERROR_INIT;
 	pv_autofree char *outside = pv_fmt("%s.outside", root), *status = pv_path_join(root, "var/lib/dpkg/status");
 	static const char good[] = STANZA("alpha", "install ok installed", "1.0")
-				   STANZA("beta", "install ok installed", "2:3-4");
+				   BETA;
 
 	put(root, "var/lib/dpkg/status", good);
 	assert_int_equal(unlink(status), 0);
