@@ -278,7 +278,7 @@ static void test_made_of_a_plan(void **state)
 
 static void test_diff(void **state)
 {
-	static const char *const want = "added new (security), changed same, down down, removed old, up up (security), ";
+	static const char *const want = "added new (security), changed same, down down, removed old, removed zz, up up (security), ";
 	static const char *const line = "package %s %s all 1 " "%s pool/x.deb %s 0 optional more\n";
 	pv_autolockfile before = { 0 }, after = { 0 };
 	pv_autolockchanges changes = { 0 };
@@ -291,6 +291,7 @@ static void test_diff(void **state)
 		{ "down", "1.0", "1.0~rc1", A, "bookworm" }, { "kept", "1", "1", A, "bookworm" },
 		{ "new", NULL, "1", A, "bookworm-security" }, { "old", "1", NULL, A, "bookworm" },
 		{ "same", "1", "1", B, "bookworm" }, { "up", "1.9", "1.10", A, "bookworm-security" },
+		{ "zz", "1", NULL, A, "bookworm" },
 	};
 	pv_str_add(&a, HEAD SUITES);
 	pv_str_add(&b, HEAD SUITES);
