@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # pvimg lock and builds by it: the same lock each time, no secret in it, used by default, offline from a filled store, the
 # same image as without it; stale, foreign and mangled ones are refused with file, line and way out, and nothing is touched.
-# time limit: 600
+# time limit: 900
 set -eu
 # shellcheck source=tests/archive/mini.sh
 . tests/archive/mini.sh
