@@ -43,19 +43,18 @@ static void add_disk(struct pv_str *out, const char *vdev, const char *format, b
 }
 
 /* HVM: a disk named sd* is an emulated SCSI disk (fast: DMA) and a PV one beside it; xvde and up are PV only
- * (libxl_dm.c: only the first four are emulated). A guest without PV drivers needs all of them emulated, by IDE (hd*),
- * as kernels for clouds have no driver for the SCSI adapter. */
+ * (libxl_dm.c: only the first four are emulated). A guest without PV drivers needs all of them emulated. */
 static void add_disks(struct pv_str *out, const struct pv_guest *guest, const struct pv_domcfg *cfg)
 {
 	bool hvm = guest->as == PV_AS_PVHVM || guest->as == PV_AS_HVM;
 	bool emulated = guest->as == PV_AS_HVM;
 
 	pv_str_add(out, "disk=[");
-	add_disk(out, emulated ? "hda" : hvm ? "sda" : "xvda", cfg->root_format, true, cfg->root_target);
+	add_disk(out, hvm ? "sda" : "xvda", cfg->root_format, true, cfg->root_target);
 	if (cfg->seed_target)
-		add_disk(out, emulated ? "hdb" : "xvde", "raw", false, cfg->seed_target);
+		add_disk(out, emulated ? "sdb" : "xvde", "raw", false, cfg->seed_target);
 	if (cfg->extra_target)
-		add_disk(out, emulated ? "hdc" : "xvdf", "raw", false, cfg->extra_target);
+		add_disk(out, emulated ? "sdc" : "xvdf", "raw", false, cfg->extra_target);
 	pv_str_add(out, "]\n");
 }
 

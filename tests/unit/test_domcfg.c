@@ -60,9 +60,9 @@ static void test_hvm_sees_its_disks(void **state)
 	cfg.extra_target = "/dev/vdd";
 	pv_autofree char *text = pv_domcfg_text(&guest, &cfg);
 	has(text, "xen_platform_pci=0");
-	has(text, "disk=[\"format=raw,vdev=hda,access=rw,backendtype=phy,target=/dev/vda\","
-		  "\"format=raw,vdev=hdb,access=ro,backendtype=phy,target=/dev/vdb\","
-		  "\"format=raw,vdev=hdc,access=ro,backendtype=phy,target=/dev/vdd\",]");
+	has(text, "disk=[\"format=raw,vdev=sda,access=rw,backendtype=phy,target=/dev/vda\","
+		  "\"format=raw,vdev=sdb,access=ro,backendtype=phy,target=/dev/vdb\","
+		  "\"format=raw,vdev=sdc,access=ro,backendtype=phy,target=/dev/vdd\",]");
 }
 
 static void test_uefi(void **state)
