@@ -60,7 +60,8 @@ static int run_stages(struct build *b, const struct pv_prepared *prepared, struc
 {
 	pv_autoworkdir tree = PV_WORKDIR_INIT;
 
-	if (pv_workdir_create(b->req->paths->cache_dir, b->req->recipe->name, tree_space(&prepared->plan), &tree, err) < 0)
+	uint64_t memory = b->req->on_disk ? 0 : tree_space(&prepared->plan);
+	if (pv_workdir_create(b->req->paths->cache_dir, b->req->recipe->name, memory, &tree, err) < 0)
 		return -1;
 	pv_autofree char *root = pv_path_join(tree.path, "root");
 	pv_autofree char *run_dir = pv_path_join(tree.path, "run");

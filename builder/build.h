@@ -28,6 +28,7 @@ struct pv_build_request {
 	struct pv_log *log;			/* its file is the result's build.log meanwhile, and none afterwards */
 	bool allow_older;
 	enum pv_lock_use lock_use;
+	bool on_disk;				/* the tree is not kept in memory */
 	bool no_wait;				/* another build of it is running: PV_ERR_STAGE, not waiting */
 	pv_build_accept_fn *accept;		/* NULL: every result is fine */
 	void *accept_ctx;

@@ -17,10 +17,10 @@
 struct pv_opts {
 	const char *out, *cache, *recipes, *mirror, *security, *keyring, *suite;
 	struct pv_strv sets;		/* --set key=value, in order */
-	const char *driver, *firmware, *ovmf, *format, *as, *extra_disk;
+	const char *driver, *firmware, *ovmf, *format, *as, *extra_disk, *as_user;
 	uint64_t memory;		/* bytes; 0: not said, as are the numbers below */
 	unsigned jobs, vcpus, deadline_s;
-	bool json, verbose, no_wait, allow_older, explain, all, no_verify, no_load, no_saved;
+	bool json, verbose, no_wait, allow_older, explain, all, no_verify, no_load, no_saved, on_disk;
 	bool locked, no_lock, offline, update;
 };
 
@@ -40,6 +40,8 @@ pv_cmd_fn pv_cmd_lock;
 pv_cmd_fn pv_cmd_list;
 pv_cmd_fn pv_cmd_lint;
 pv_cmd_fn pv_cmd_verify;
+pv_cmd_fn pv_cmd_reproduce;
+pv_cmd_fn pv_cmd_diff;
 pv_cmd_fn pv_cmd_doctor;
 pv_cmd_fn pv_cmd_clean;
 

@@ -69,6 +69,7 @@ static int build_one(const struct pv_cmd_ctx *ctx, const struct pv_recipe *recip
 		.recipe = recipe, .paths = &ctx->paths, .dir = out, .name = name, .store = store, .fetch = fetch,
 		.log = ctx->log, .allow_older = ctx->opts.allow_older, .lock_use = pv_cmd_lock_use(ctx),
 		.no_wait = ctx->opts.no_wait,
+		.on_disk = ctx->opts.on_disk,
 		.accept = proven ? prove : NULL, .accept_ctx = &proof,
 	};
 	pv_autoerror cause = PV_ERROR_INIT;

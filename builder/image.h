@@ -42,6 +42,7 @@ void pv_image_fs_uuid(const struct pv_image *image, char ret[37]);
 /* Cleanly unmounted, no errors noted, no journal to replay. */
 bool pv_image_fs_clean(const struct pv_image *image);
 uint64_t pv_image_fs_size(const struct pv_image *image);	/* bytes that it says it has */
+uint64_t pv_image_fs_used(const struct pv_image *image);	/* bytes that are not free */
 /* Its features that are not in `list` ("has_journal,extent,..."), by name or as "incompat 0x400". */
 void pv_image_fs_features_beyond(const struct pv_image *image, const char *list, struct pv_strv *ret);
 
@@ -72,6 +73,40 @@ void pv_image_walk(const struct pv_image *image, const char *path, pv_image_walk
 
 /* Names in a folder without "." and "..", sorted; none when it is no folder. */
 void pv_image_list(const struct pv_image *image, const char *path, struct pv_strv *ret);
+
+/* All that an inode says, for comparisons; and its data and extended attributes. `ino` as pv_image_stat gives it. */
+struct pv_image_time {
+	int64_t s;
+	uint32_t ns;
+};
+struct pv_image_inode {
+	struct pv_image_stat stat;
+	uint32_t device;		/* of a device node, as ext4 stores it; else 0 */
+	uint32_t flags, generation;
+	struct pv_image_time atime, ctime, mtime, crtime;
+};
+bool pv_image_inode(const struct pv_image *image, uint32_t ino, struct pv_image_inode *ret);
+/* "name=HEX", sorted. */
+void pv_image_xattrs(const struct pv_image *image, uint32_t ino, struct pv_strv *ret);
+/* Short at the end of the data only; -1: damaged. */
+ssize_t pv_image_inode_read(const struct pv_image *image, uint32_t ino, void *data, unsigned len, uint64_t offset);
+
+/* What blocks of the root file system are for. */
+enum pv_image_block_use {
+	PV_BLOCK_DATA,			/* of files and folders, or free */
+	PV_BLOCK_SUPER,
+	PV_BLOCK_GROUPS,		/* group descriptors, and what is kept free for them */
+	PV_BLOCK_BLOCK_BITMAP,
+	PV_BLOCK_INODE_BITMAP,
+	PV_BLOCK_INODES,
+	PV_BLOCK_JOURNAL,
+	PV_BLOCK_USES,			/* how many there are */
+};
+void pv_image_block_uses(const struct pv_image *image, const uint64_t *blocks, size_t n, enum pv_image_block_use *ret);
+unsigned pv_image_fs_block(const struct pv_image *image);	/* bytes of a block */
+
+/* Regular files of the ESP, "/EFI/BOOT/BOOTX64.EFI", sorted; none without an ESP. */
+void pv_image_esp_list(const struct pv_image *image, struct pv_strv *ret);
 
 /* A file of the ESP, "EFI/BOOT/BOOTX64.EFI"; NULL: not there or too large. The caller frees. */
 char *pv_image_esp_read(const struct pv_image *image, const char *path, size_t max, size_t *ret_len);

@@ -16,6 +16,7 @@
  * On-Disk Format", 1.03, BS_VolID. */
 #define FAT32_VOLUME_ID 67
 #define FAT16_VOLUME_ID 39
+#define ESP_NAMES_MAX 10000u
 #define FAT32_TYPE 82		/* "FAT32   " stands there */
 
 /* A damaged FAT may give a file of any length. */
@@ -28,6 +29,45 @@ static int limit_output(void *ctx, struct pv_error *err)
 	return 0;
 }
 
+static char *drive_of(const struct pv_image *image, const struct pv_image_part *esp)
+{
+	/* by its descriptor: mtools gives "@@" in a path a meaning */
+	return pv_fmt("/proc/self/fd/%d@@%llu", image->fd, (unsigned long long)esp->start);
+}
+
+static const char *const mtools_env[] = {
+	"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "MTOOLSRC=/dev/null", "LC_ALL=C", "MTOOLS_SKIP_CHECK=1", NULL,
+};
+
+/* One path a line, "::/EFI/BOOT/"; folders end in a slash. */
+static void take_esp_name(void *ctx, const char *line, size_t len)
+{
+	struct pv_strv *names = ctx;
+	pv_autofree char *name = pv_printable(line, len);
+
+	if (pv_starts(name, "::/") && !pv_ends(name, "/") && names->n < ESP_NAMES_MAX)
+		pv_strv_add(names, name + 2);
+}
+
+void pv_image_esp_list(const struct pv_image *image, struct pv_strv *ret)
+{
+	const struct pv_image_part *esp = pv_image_part_of_type(image, PV_DISK_TYPE_ESP);
+	pv_autoproc res = PV_PROC_RESULT_INIT;
+	pv_autoerror ignored = PV_ERROR_INIT;
+
+	if (!esp)
+		return;
+	pv_autofree char *drive = drive_of(image, esp);
+	const char *const argv[] = { "mdir", "-i", drive, "-/", "-b", "-a", "::/", NULL };
+	const struct pv_proc proc = {
+		.argv = argv, .env = mtools_env, .on_stdout = take_esp_name, .ctx = ret, .deadline_s = 30,
+		.keep_fds = &image->fd, .nkeep_fds = 1,
+	};
+	if (pv_proc_run(&proc, &res, &ignored) < 0)
+		pv_error_clear(&ignored);
+	pv_strv_sort(ret);
+}
+
 char *pv_image_esp_read(const struct pv_image *image, const char *path, size_t max, size_t *ret_len)
 {
 	const struct pv_image_part *esp = pv_image_part_of_type(image, PV_DISK_TYPE_ESP);
@@ -36,14 +76,11 @@ char *pv_image_esp_read(const struct pv_image *image, const char *path, size_t m
 
 	if (!esp || !(sink = tmpfile()))
 		return NULL;
-	/* by its descriptor: mtools gives "@@" in a path a meaning */
-	pv_autofree char *drive = pv_fmt("/proc/self/fd/%d@@%llu", image->fd, (unsigned long long)esp->start);
+	pv_autofree char *drive = drive_of(image, esp);
 	pv_autofree char *name = pv_fmt("::%s", path);
 	const char *const argv[] = { "mtype", "-i", drive, name, NULL };
-	const char *const env[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "MTOOLSRC=/dev/null", "LC_ALL=C",
-				    "MTOOLS_SKIP_CHECK=1", NULL };
 	const struct pv_proc proc = {
-		.argv = argv, .env = env, .stdout_fd = fileno(sink), .deadline_s = 30, .keep_fds = &image->fd,
+		.argv = argv, .env = mtools_env, .stdout_fd = fileno(sink), .deadline_s = 30, .keep_fds = &image->fd,
 		.nkeep_fds = 1, .setup = limit_output, .setup_ctx = &max,
 	};
 	pv_autoerror ignored = PV_ERROR_INIT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by image.c, image_fs.c and image_esp.c only. */
+/* Shared by image.c and image_*.c only. */
 #ifndef PV_IMAGE_PRIV_H
 #define PV_IMAGE_PRIV_H
 

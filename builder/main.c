@@ -30,8 +30,10 @@ enum {
 	FOR_CLEAN = 1u << 5,
 	FOR_VERIFY = 1u << 6,
 	FOR_LOCK = 1u << 7,
-	FOR_ALL = (1u << 8) - 1,
-	FOR_RECIPE = FOR_BUILD | FOR_PLAN | FOR_LOCK,
+	FOR_REPRODUCE = 1u << 8,
+	FOR_DIFF = 1u << 9,
+	FOR_ALL = (1u << 10) - 1,
+	FOR_RECIPE = FOR_BUILD | FOR_PLAN | FOR_LOCK | FOR_REPRODUCE,
 };
 
 struct command {
@@ -48,6 +50,8 @@ static const struct command commands[] = {
 	{ "list", "", "list the recipes", pv_cmd_list, FOR_LIST, 0, 0 },
 	{ "lint", "IMAGE", "check a finished raw image without booting it", pv_cmd_lint, FOR_LINT, 1, 1 },
 	{ "verify", "IMAGE", "boot an image as a PVHVM guest under Xen and judge it", pv_cmd_verify, FOR_VERIFY, 1, 1 },
+	{ "reproduce", "NAME", "build twice in different conditions and compare", pv_cmd_reproduce, FOR_REPRODUCE, 1, 1 },
+	{ "diff", "A B", "tell what two images or results differ in", pv_cmd_diff, FOR_DIFF, 2, 2 },
 	{ "doctor", "", "tell what this host can and cannot do", pv_cmd_doctor, FOR_DOCTOR, 0, 0 },
 	{ "clean", "", "remove what interrupted builds left", pv_cmd_clean, FOR_CLEAN, 0, 0 },
 };
@@ -60,7 +64,7 @@ struct option_row {
 
 static const struct option_row options[] = {
 	{ "out", "DIR", "put results there (default: out/images; verify: beside it)", 'o',
-	  FOR_BUILD | FOR_DOCTOR | FOR_CLEAN | FOR_VERIFY },
+	  FOR_BUILD | FOR_DOCTOR | FOR_CLEAN | FOR_VERIFY | FOR_REPRODUCE },
 	{ "cache", "DIR", "package store and work folders (default: ~/.cache/pvimg)", 'c',
 	  FOR_RECIPE | FOR_DOCTOR | FOR_CLEAN | FOR_VERIFY },
 	{ "recipes", "DIR", "recipes are in DIR, overlays in DIR/../overlays", 'r', FOR_RECIPE | FOR_LIST },
@@ -71,6 +75,8 @@ static const struct option_row options[] = {
 	{ "set", "KEY=VALUE", "another value for a recipe's key; may be repeated", 'x', FOR_RECIPE },
 	{ "jobs", "N", "downloads at the same time (default: 8)", 'j', FOR_RECIPE | FOR_VERIFY },
 	{ "allow-older", NULL, "take an archive that is older than one seen before", 'A', FOR_RECIPE },
+	{ "on-disk", NULL, "keep the system's tree on disk, also where memory would do", 'T', FOR_BUILD },
+	{ "as-user", "USER", "root: who builds the second time (default: one with subordinate ids)", 'U', FOR_REPRODUCE },
 	{ "locked", NULL, "demand a lock beside the recipe", 'l', FOR_BUILD | FOR_PLAN },
 	{ "no-lock", NULL, "as if there were no lock beside the recipe", 'N', FOR_BUILD | FOR_PLAN },
 	{ "offline", NULL, "touch no network; needs a lock and a filled store", 'z', FOR_BUILD | FOR_PLAN | FOR_VERIFY },
@@ -101,11 +107,11 @@ static void print_help(FILE *to)
 	fputs("pvimg " PV_VERSION ": proven Ubuntu and Debian PVHVM images for Xen\n\n"
 	      "usage: pvimg COMMAND [OPTION...] [OPERAND...]\n\n", to);
 	for (size_t i = 0; i < PV_COUNT(commands); i++)
-		fprintf(to, "  %-8s%-10s%s\n", commands[i].name, commands[i].operands, commands[i].summary);
-	fputs("  help    [COMMAND] show this help, or a command's options\n\n"
+		fprintf(to, "  %-10s%-10s%s\n", commands[i].name, commands[i].operands, commands[i].summary);
+	fputs("  help      [COMMAND] show this help, or a command's options\n\n"
 	      "Exit codes: 0 done, 1 a stage failed, 2 usage, 3 recipe refused,\n"
 	      "4 this host lacks something, 5 verdict not green, 6 archive or signature,\n"
-	      "7 lint found faults.\n"
+	      "7 lint, diff or reproduce found something.\n"
 	      "More: pvimg(1), pvimg-recipe(5).\n", to);
 }
 
@@ -173,7 +179,7 @@ static int take_number(int key, const char *value, unsigned max, unsigned *ret, 
 static int take_option(struct pv_opts *opts, int key, const char *value, struct pv_error *err)
 {
 	/* An empty one is a variable that was not set in somebody's script; the recipe's keys say more of theirs. */
-	if (value && !*value && strchr("ocrkdfORGE", key))
+	if (value && !*value && strchr("ocrkdfORGEU", key))
 		return pv_error_set(err, PV_ERR_USAGE, "--%s: the value is empty; give one or leave the option out",
 				    row_of_key(key)->name);
 	switch (key) {
@@ -207,6 +213,8 @@ static int take_option(struct pv_opts *opts, int key, const char *value, struct 
 	case 'R': opts->format = value; return 0;
 	case 'G': opts->as = value; return 0;
 	case 'E': opts->extra_disk = value; return 0;
+	case 'T': opts->on_disk = true; return 0;
+	case 'U': opts->as_user = value; return 0;
 	case 'J': opts->json = true; return 0;
 	case 'v': opts->verbose = true; return 0;
 	case 'M':

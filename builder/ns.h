@@ -44,6 +44,10 @@ int pv_ns_enter(struct pv_error *err) PV_MUST_CHECK;
 /* Whether this process lives in a builder namespace and may mount there. */
 bool pv_ns_active(void);
 
+/* From the builder namespace into a user namespace below it, as its root: id 0 is the caller, 1 to PV_NS_IDS are the
+ * subordinate ids. A program that is run there takes itself for root of a machine with other ids. */
+int pv_ns_nest(struct pv_error *err) PV_MUST_CHECK;
+
 /* Tries pv_ns_enter in a child: the same answer, without any change to this process. */
 int pv_ns_probe(struct pv_error *err) PV_MUST_CHECK;
 

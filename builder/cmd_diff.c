@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pvimg diff: what two images, or two results, differ in, as text or JSON. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "imgdiff.h"
+#include "proc.h"
+#include "subject.h"
+
+#define SHOWN 200u			/* files that people see one by one */
+#define LISTED 10000u			/* in JSON */
+
+struct comparison {
+	const struct pv_subject *a, *b;
+	bool quiet;			/* JSON: nothing is printed on the way */
+	json_t *sections;
+	size_t differ;			/* sections, measurements not counted */
+};
+
+/* Two boots of one image differ: what was measured is told, and makes no difference. */
+static bool is_measured(enum pv_subject_table table)
+{
+	return table == PV_SUBJECT_BOOT;
+}
+
+static void print_change(const char *name, const char *first, const char *second)
+{
+	if (!second)
+		printf("  - %s%s%s\n", name, *first ? " " : "", first);
+	else if (!first)
+		printf("  + %s%s%s\n", name, *second ? " " : "", second);
+	else
+		printf("  ~ %s %s | %s\n", name, first, second);
+}
+
+static json_t *change_json(const char *name, const char *first, const char *second)
+{
+	return json_pack("{s:s, s:s?, s:s?}", "what", name, "first", first, "second", second);
+}
+
+/* Both are sorted. */
+static json_t *changes_of(const struct pv_vars *a, const struct pv_vars *b)
+{
+	json_t *changes = json_array();
+	size_t i = 0, k = 0;
+
+	while (i < a->n || k < b->n) {
+		int order = i == a->n ? 1 : k == b->n ? -1 : strcmp(a->v[i].name, b->v[k].name);
+		if (order < 0)
+			json_array_append_new(changes, change_json(a->v[i].name, a->v[i].value, NULL));
+		else if (order > 0)
+			json_array_append_new(changes, change_json(b->v[k].name, NULL, b->v[k].value));
+		else if (!pv_streq(a->v[i].value, b->v[k].value))
+			json_array_append_new(changes, change_json(a->v[i].name, a->v[i].value, b->v[k].value));
+		i += order <= 0;
+		k += order >= 0;
+	}
+	return changes;
+}
+
+static void print_section(const char *name, const json_t *changes, size_t total)
+{
+	size_t n = json_array_size(changes);
+
+	if (n == 0) {
+		printf("%s: the same (%zu)\n", name, total);
+		return;
+	}
+	printf("%s: %zu of %zu differ\n", name, n, total);
+	for (size_t i = 0; i < n; i++) {
+		const json_t *c = json_array_get(changes, i);
+		print_change(json_string_value(json_object_get(c, "what")), json_string_value(json_object_get(c, "first")),
+			     json_string_value(json_object_get(c, "second")));
+	}
+}
+
+static void not_compared(struct comparison *c, const char *name, const char *why)
+{
+	json_array_append_new(c->sections, json_pack("{s:s, s:s, s:s, s:[]}", "name", name, "state", "not compared", "why",
+						     why, "changes"));
+	if (!c->quiet)
+		printf("%s: not compared: %s\n", name, why);
+}
+
+static void compare_table(struct comparison *c, enum pv_subject_table table)
+{
+	const struct pv_facts *a = &c->a->tables[table], *b = &c->b->tables[table];
+	const char *name = pv_subject_table_name(table);
+
+	if (!a->have || !b->have)
+		return not_compared(c, name, a->have ? "nothing is known of the second"
+						     : b->have ? "nothing is known of the first" : "nothing is known of either");
+	json_t *changes = changes_of(&a->v, &b->v);
+	size_t n = json_array_size(changes);
+	if (!c->quiet)
+		print_section(name, changes, a->v.n > b->v.n ? a->v.n : b->v.n);
+	if (n && !is_measured(table))
+		c->differ++;
+	json_array_append_new(c->sections, json_pack("{s:s, s:s, s:n, s:o}", "name", name, "state",
+						     n ? "different" : "equal", "why", "changes", changes));
+}
+
+/* --- files --- */
+
+/* A package whose version changed brings new files: they are counted, the others shown. */
+static bool is_expected(const struct comparison *c, const struct pv_imgdiff_item *item)
+{
+	static const char package[] = "package ";
+	const char *a, *b;
+
+	if (!pv_starts(item->writer, package))
+		return false;
+	a = pv_vars_get(&c->a->tables[PV_SUBJECT_PACKAGES].v, item->writer + strlen(package));
+	b = pv_vars_get(&c->b->tables[PV_SUBJECT_PACKAGES].v, item->writer + strlen(package));
+	return !pv_streq(a, b);
+}
+
+static void print_files(const struct comparison *c, const struct pv_imgdiff *diff)
+{
+	size_t shown = 0, expected = 0;
+
+	if (diff->total == 0) {
+		puts("files: the same");
+		return;
+	}
+	printf("files: %llu differences\n", (unsigned long long)diff->total);
+	for (size_t i = 0; i < diff->n; i++) {
+		const struct pv_imgdiff_item *item = &diff->v[i];
+		if (is_expected(c, item)) {
+			expected++;
+			continue;
+		}
+		if (shown++ >= SHOWN)
+			continue;
+		pv_autofree char *line = pv_imgdiff_text(item);
+		printf("  %s\n", line);
+	}
+	if (shown > SHOWN)
+		printf("  and %zu more (--json lists them)\n", shown - SHOWN);
+	if (expected)
+		printf("  %zu of packages that differ (--json lists them)\n", expected);
+}
+
+static int compare_files(struct comparison *c, json_t **ret_files, struct pv_error *err)
+{
+	pv_autoimgdiff diff = { 0 };
+	const struct pv_imgdiff_options options = { .exact = false };
+
+	*ret_files = json_array();
+	if (!c->a->image || !c->b->image) {
+		not_compared(c, "files", c->a->image ? "the second's image is not there"
+						    : c->b->image ? "the first's image is not there" : "no image is there");
+		return 0;
+	}
+	if (pv_imgdiff(c->a->image, c->b->image, &options, &diff, err) < 0)
+		return -1;
+	json_decref(*ret_files);
+	*ret_files = pv_imgdiff_json(&diff, "raw", LISTED);
+	if (!c->quiet)
+		print_files(c, &diff);
+	c->differ += diff.total > 0;
+	json_array_append_new(c->sections, json_pack("{s:s, s:s, s:n, s:[]}", "name", "files", "state",
+						     diff.total ? "different" : "equal", "why", "changes"));
+	return 0;
+}
+
+static int compare(struct comparison *c, struct pv_error *err)
+{
+	json_t *files = NULL;
+	int rc;
+
+	for (unsigned table = 0; table < PV_SUBJECT_TABLES; table++)
+		compare_table(c, (enum pv_subject_table)table);
+	rc = compare_files(c, &files, err);
+	if (rc == 0 && c->quiet) {
+		json_t *root = json_pack("{s:s, s:s, s:s, s:b, s:O, s:O}", "schema", "pvimg.diff/1", "first", c->a->path,
+					 "second", c->b->path, "equal", c->differ == 0, "sections", c->sections, "files", files);
+		pv_autofree char *text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
+		json_decref(root);
+		puts(text ? text : "{}");
+	}
+	json_decref(files);
+	return rc;
+}
+
+int pv_cmd_diff(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error *err)
+{
+	pv_autosubject a = { .path = NULL }, b = { .path = NULL };
+
+	(void)argc;
+	if (pv_subject_open(argv[0], &a, err) < 0 || pv_subject_open(argv[1], &b, err) < 0)
+		return -1;
+	struct comparison c = { .a = &a, .b = &b, .quiet = ctx->opts.json, .sections = json_array() };
+	int rc = compare(&c, err);
+	json_decref(c.sections);
+	if (rc < 0)
+		return -1;
+	if (c.differ)
+		return pv_error_set(err, PV_ERR_DIFFERS, "%s, %s: %zu of %d sections differ", argv[0], argv[1], c.differ,
+				    PV_SUBJECT_TABLES + 1);
+	return 0;
+}
