@@ -50,9 +50,22 @@ static void make_argv(const struct pv_run *run, struct pv_strv *ret)
 		pv_strv_add(ret, suite->debootstrap_script);
 }
 
+/* Packages' scripts run here too: no clock but the image's. */
+static void make_env(const struct pv_run *run, struct pv_strv *ret)
+{
+	static const char *const fixed[] = {
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8",
+		"LC_ALL=C.UTF-8", "TZ=UTC", "DEBIAN_FRONTEND=noninteractive", "DEBCONF_NONINTERACTIVE_SEEN=true",
+		"container=lxc", NULL,
+	};
+
+	pv_strv_add_all(ret, fixed);
+	pv_strv_addf(ret, "SOURCE_DATE_EPOCH=%lld", (long long)run->plan->epoch);
+}
+
 int pv_stage_bootstrap(struct pv_run *run, struct pv_error *err)
 {
-	pv_autostrv argv = PV_STRV_INIT;
+	pv_autostrv argv = PV_STRV_INIT, env = PV_STRV_INIT;
 	const struct pv_sandbox_bind binds[] = {
 		{ .source = run->archive_dir, .target = "/archive" },
 	};
@@ -61,7 +74,8 @@ int pv_stage_bootstrap(struct pv_run *run, struct pv_error *err)
 	struct progress progress = { run, 0 };
 
 	make_argv(run, &argv);
-	const struct pv_proc proc = { .argv = (const char *const *)argv.v, .on_stdout = take_line,
+	make_env(run, &env);
+	const struct pv_proc proc = { .argv = (const char *const *)argv.v, .env = (const char *const *)env.v, .on_stdout = take_line,
 				      .on_stderr = take_line, .ctx = &progress };
 	return pv_run_sandbox(run, &box, &proc, "debootstrap", err);
 }

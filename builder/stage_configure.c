@@ -2,7 +2,7 @@
 /* Stage configure: overlays, what was held back, boot files, and the clean-up, in the target's tree. */
 #include "bootcfg.h"
 #include "fsutil.h"
-#include "intree.h"
+#include "normalise.h"
 #include "overlay.h"
 #include "planvars.h"
 #include "sandbox.h"
@@ -13,7 +13,7 @@
 /* Scripts that run inside, and stubs that are bound over the target's programs for GRUB (scripts_dir). */
 static const char *const scripts[] = {
 	"target/services", "target/apt-sources", "target/once", "target/initramfs", "target/py3compile", "target/grub",
-	"target/clean", "stubs/grub-probe", "stubs/grub-mkrelpath", NULL,
+	"stubs/grub-probe", "stubs/grub-mkrelpath", NULL,
 };
 
 /* The scripts' environment, from the templates' variables. */
@@ -34,10 +34,6 @@ static const struct {
 	{ "PVIMG_ROOT_PARTUUID", "root_partuuid" },
 	{ "PVIMG_ROOT_NUMBER", "root_number" },
 };
-
-/* What is never part of an image: run-time file systems' mount points stay, what lies below them goes. The scripts
- * cannot see these, as the sandbox has mounts there. */
-static const char *const emptied[] = { "dev", "proc", "sys", "run", "tmp" };
 
 static int lay_overlays(const struct pv_run *run, struct pv_error *err)
 {
@@ -103,14 +99,6 @@ static int set_up_grub(struct pv_run *run, const struct pv_strv *env, struct pv_
 	return run_script(run, "grub", env, binds, PV_COUNT(binds), err);
 }
 
-static int empty_folders(const struct pv_run *run, struct pv_error *err)
-{
-	for (size_t i = 0; i < PV_COUNT(emptied); i++)
-		if (pv_intree_empty(run->root, emptied[i], err) < 0)
-			return -1;
-	return 0;
-}
-
 int pv_stage_configure(struct pv_run *run, struct pv_error *err)
 {
 	pv_autostrv env = PV_STRV_INIT;
@@ -118,10 +106,9 @@ int pv_stage_configure(struct pv_run *run, struct pv_error *err)
 	if (lay_overlays(run, err) < 0 || bring_scripts(run, err) < 0)
 		return -1;
 	fill_env(run, &env);
-	/* The clean-up comes last: everything before it leaves caches, logs and backups behind. */
 	if (run_script(run, "services", &env, NULL, 0, err) < 0 || run_script(run, "apt-sources", &env, NULL, 0, err) < 0 ||
-	    run_script(run, "once", &env, NULL, 0, err) < 0 || set_up_grub(run, &env, err) < 0 ||
-	    run_script(run, "clean", &env, NULL, 0, err) < 0)
+	    run_script(run, "once", &env, NULL, 0, err) < 0 || set_up_grub(run, &env, err) < 0)
 		return -1;
-	return empty_folders(run, err);
+	/* Last: everything before it leaves caches, logs and backups behind. */
+	return pv_normalise(run->root, run->plan->epoch, err);
 }
