@@ -24,6 +24,9 @@ static const struct {
 	{ "systemd-journal-upload", 992 },
 };
 
+#define USERS "users"			/* static all the same; nobody else gets its number */
+#define USERS_NUMBER 100u
+
 /* Where names without a row begin: between the table's two ends. */
 #define HASHED_FIRST 300u
 #define HASHED_COUNT 600u
@@ -91,15 +94,18 @@ static int by_name(const void *a, const void *b)
 
 void pv_accounts_number(const char *text, struct pv_account_list *ret)
 {
-	bool taken[PV_ACCOUNTS_LAST + 1] = { false };
+	bool taken[PV_ACCOUNTS_LAST + 1] = { [USERS_NUMBER] = true };
 	struct pv_account_list list = { NULL, 0 };
 
 	for (const char *line = text; *line; line = next_line(line)) {
 		uint32_t number;
 		if (!number_in(line, 2, &number) || number < PV_ACCOUNTS_FIRST || number > PV_ACCOUNTS_LAST)
 			continue;
+		pv_autofree char *name = field(line, 0);
+		if (number == USERS_NUMBER && pv_streq(name, USERS))
+			continue;
 		list.v = pv_xreallocarray(list.v, list.n + 1, sizeof(*list.v));
-		list.v[list.n++] = (struct pv_account){ field(line, 0), number, number };
+		list.v[list.n++] = (struct pv_account){ pv_steal(&name), number, number };
 	}
 	if (list.n)
 		qsort(list.v, list.n, sizeof(*list.v), by_name);

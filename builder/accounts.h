@@ -10,8 +10,8 @@
 #include "error.h"
 #include "text.h"
 
-/* Debian Policy 9.2.2: 100 to 999 are given out dynamically; 100 is base-passwd's group users all the same. */
-#define PV_ACCOUNTS_FIRST 101u
+/* Debian Policy 9.2.2: 100 to 999 are given out dynamically, but for base-passwd's group users, which has 100. */
+#define PV_ACCOUNTS_FIRST 100u
 #define PV_ACCOUNTS_LAST 999u
 
 /* One line of passwd or group: old and new number. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pvimg reproduce: two builds that must be equal; the record is NAME.reproduce.json. */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmd.h"
@@ -46,7 +48,12 @@ int pv_cmd_reproduce(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_er
 	pv_autoreproduced found = { .equal = false };
 	pv_autostrv options = PV_STRV_INIT;
 
+	/* the builds run in other folders */
+	pv_autofree char *keyring = ctx->opts.keyring ? realpath(ctx->opts.keyring, NULL) : NULL;
+
 	(void)argc;
+	if (ctx->opts.keyring && !keyring)
+		return pv_error_errno(err, PV_ERR_USAGE, errno, "--keyring %s", ctx->opts.keyring);
 	if (pv_cmd_load_recipe(ctx, argv[0], &recipe, err) < 0)
 		return -1;
 	if (pv_recipe_is_dom0(&recipe))
@@ -55,7 +62,7 @@ int pv_cmd_reproduce(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_er
 	static const char *const none[] = { NULL };
 	const struct pv_reproduce_request req = {
 		.recipe = &recipe, .paths = &ctx->paths, .options = options.n ? (const char *const *)options.v : none,
-		.keyring = ctx->opts.keyring, .as_user = ctx->opts.as_user, .log = ctx->log,
+		.keyring = keyring, .as_user = ctx->opts.as_user, .log = ctx->log,
 	};
 	if (pv_reproduce(&req, &found, err) < 0)
 		return pv_error_wrap(err, "%s", recipe.name);

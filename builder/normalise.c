@@ -193,7 +193,16 @@ int pv_normalise_rule(const char *root, const struct pv_normal_rule *rule, struc
 /* systemd fills an empty one at first boot; one that is missing it could not make on a root that is read-only yet. */
 static int set_machine_id(const char *root, struct pv_error *err)
 {
-	return pv_intree_write(root, "etc/machine-id", "", 0, 0444, err);
+	static const char path[] = "etc/machine-id";
+	pv_autoclose int fd = -1;
+
+	if (pv_intree_write(root, path, "", 0, 0444, err) < 0 ||
+	    pv_intree_open(root, path, O_RDONLY | O_NOFOLLOW, &fd, err) < 0)
+		return -1;
+	/* what this process makes is the caller's, not the target's root's */
+	if (fchown(fd, 0, 0) < 0)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "/%s in the target's tree: its owner", path);
+	return 0;
 }
 
 /* Names by hash, of certificates that the rules took away. */
