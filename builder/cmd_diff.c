@@ -151,8 +151,7 @@ static int compare_files(struct comparison *c, json_t **ret_files, struct pv_err
 
 	*ret_files = json_array();
 	if (!c->a->image || !c->b->image) {
-		not_compared(c, "files", c->a->image ? "the second's image is not there"
-						    : c->b->image ? "the first's image is not there" : "no image is there");
+		not_compared(c, "files", "the images of both are wanted");
 		return 0;
 	}
 	if (pv_imgdiff(c->a->image, c->b->image, &options, &diff, err) < 0)
@@ -186,13 +185,30 @@ static int compare(struct comparison *c, struct pv_error *err)
 	return rc;
 }
 
+/* Where only one image is there, both are judged by their records: an image tells more than they do. */
+static void use_records(struct pv_subject *s)
+{
+	pv_autosubject records = { .path = NULL };
+
+	if (pv_subject_open(s->path, true, &records, NULL) < 0)
+		return;
+	struct pv_subject with_image = *s;
+	*s = records;
+	records = with_image;
+}
+
 int pv_cmd_diff(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error *err)
 {
 	pv_autosubject a = { .path = NULL }, b = { .path = NULL };
 
 	(void)argc;
-	if (pv_subject_open(argv[0], &a, err) < 0 || pv_subject_open(argv[1], &b, err) < 0)
+	if (pv_subject_open(argv[0], false, &a, err) < 0 || pv_subject_open(argv[1], false, &b, err) < 0)
 		return -1;
+	bool both = a.image && b.image;
+	if (!both && a.image)
+		use_records(&a);
+	if (!both && b.image)
+		use_records(&b);
 	struct comparison c = { .a = &a, .b = &b, .quiet = ctx->opts.json, .sections = json_array() };
 	int rc = compare(&c, err);
 	json_decref(c.sections);

@@ -266,9 +266,9 @@ static char *folder_of(const char *path)
 }
 
 /* A folder, or one of its records: the whole folder is meant. */
-static int open_folder(struct pv_subject *s, const char *dir, struct pv_error *err)
+static int open_folder(struct pv_subject *s, const char *dir, bool records_only, struct pv_error *err)
 {
-	pv_autofree char *verdict = pv_path_join(dir, "verdict.json"), *image = image_in(dir);
+	pv_autofree char *verdict = pv_path_join(dir, "verdict.json"), *image = records_only ? NULL : image_in(dir);
 
 	read_records(s, dir, verdict);
 	if (image)
@@ -293,7 +293,7 @@ static int open_image(struct pv_subject *s, const char *path, struct pv_error *e
 	return 0;
 }
 
-int pv_subject_open(const char *path, struct pv_subject *ret, struct pv_error *err)
+int pv_subject_open(const char *path, bool records_only, struct pv_subject *ret, struct pv_error *err)
 {
 	pv_autosubject s = { .path = NULL };
 	struct stat st;
@@ -302,8 +302,8 @@ int pv_subject_open(const char *path, struct pv_subject *ret, struct pv_error *e
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", path);
 	s.path = pv_xstrdup(path);
 	pv_autofree char *dir = folder_of(path);
-	int rc = S_ISDIR(st.st_mode) ? open_folder(&s, path, err)
-		 : pv_ends(path, ".json") ? open_folder(&s, dir, err) : open_image(&s, path, err);
+	int rc = S_ISDIR(st.st_mode) ? open_folder(&s, path, records_only, err)
+		 : records_only || pv_ends(path, ".json") ? open_folder(&s, dir, records_only, err) : open_image(&s, path, err);
 	if (rc < 0)
 		return -1;
 	if (s.image)

@@ -7,12 +7,16 @@ _pvimg()
 	command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify doctor clean help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify reproduce diff doctor clean help --version" -- "$cur")
 		return
 	fi
 	case $prev in
 	--out | --cache | --recipes)
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return
+		;;
+	--as-user)
+		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
 		return
 		;;
 	--keyring | --ovmf | --extra-disk)
@@ -49,14 +53,14 @@ _pvimg()
 		return
 	fi
 	case $command in
-	build | plan | lock)
+	build | plan | lock | reproduce)
 		mapfile -t COMPREPLY < <(compgen -W "$(pvimg list 2>/dev/null | cut -d' ' -f1)" -- "$cur")
 		;;
-	lint | verify)
+	lint | verify | diff)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify doctor clean" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify reproduce diff doctor clean" -- "$cur")
 		;;
 	esac
 }

@@ -75,7 +75,7 @@ mi_pvimg() {
 	mi_command=$1
 	shift
 	MI_RC=0
-	case $mi_command in build | plan | lock) set -- --recipes "$BT_HOME/recipes" "$@" ;; esac
+	case $mi_command in build | plan | lock | reproduce) set -- --recipes "$BT_HOME/recipes" "$@" ;; esac
 	# shellcheck disable=SC2086 # words of an environment
 	bt_as env ${MI_ENV-} timeout "${MI_LIMIT:-200}" "$BT_PVIMG" "$mi_command" "$@" \
 		>"$TMP/out" 2>"$TMP/err" </dev/null || MI_RC=$?

@@ -158,6 +158,7 @@ bad test-fails 'echo "the frobnicator is broken" >&2; exit 1'
 bad test-is-killed 'echo "about to be killed"; kill -KILL $PPID; sleep 10'
 bad test-sleeps 'echo sleeping; sleep 60'
 bad test-fills-disk 'dd if=/dev/zero of=/usr/share/filler bs=1M count=1500 status=none && echo filled'
+bad test-varies 'cat /proc/sys/kernel/random/uuid >/usr/share/varies'
 bad test-claims-little 'dd if=/dev/zero of=/usr/share/filler bs=1M count=850 status=none' 'Installed-Size: 200000'
 bad test-claims-much ':' 'Installed-Size: 90000000'
 mv "$mini"/test-*.deb "$dir/mini/pool/bad/"
