@@ -92,7 +92,7 @@ static void compare_table(struct comparison *c, enum pv_subject_table table)
 
 	if (!a->have || !b->have)
 		return not_compared(c, name, a->have ? "nothing is known of the second"
-						     : b->have ? "nothing is known of the first" : "nothing is known of either");
+				    : b->have ? "nothing is known of the first" : "nothing is known of either");
 	json_t *changes = changes_of(&a->v, &b->v);
 	size_t n = json_array_size(changes);
 	if (!c->quiet)
@@ -176,7 +176,8 @@ static int compare(struct comparison *c, struct pv_error *err)
 	rc = compare_files(c, &files, err);
 	if (rc == 0 && c->quiet) {
 		json_t *root = json_pack("{s:s, s:s, s:s, s:b, s:O, s:O}", "schema", "pvimg.diff/1", "first", c->a->path,
-					 "second", c->b->path, "equal", c->differ == 0, "sections", c->sections, "files", files);
+					 "second", c->b->path, "equal", c->differ == 0, "sections", c->sections, "files",
+					 files);
 		pv_autofree char *text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
 		json_decref(root);
 		puts(text ? text : "{}");

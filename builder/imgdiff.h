@@ -54,8 +54,8 @@ struct pv_imgdiff_options {
 	/* Every byte and every time counts; else only what a user of the image can tell apart: files, their owners, modes,
 	 * data and links. */
 	bool exact;
-	const char *overlays_dir;	/* with the names of the overlays that were laid: they may be the writers. NULL: not known */
-	const struct pv_strv *overlays;
+	const char *overlays_dir;	/* NULL: not known */
+	const struct pv_strv *overlays;	/* those that were laid, which makes them possible writers; NULL: not known */
 };
 
 /* Fills ret: in the order disk, ESP, root (bytewise by path). What is damaged and so cannot be read is told as differing.

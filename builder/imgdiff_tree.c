@@ -136,7 +136,8 @@ static int compare_data(const struct pair *p, struct pv_error *err)
 		size_t len = na < 0 || nb < 0 ? 0 : (size_t)(na < nb ? na : nb), at = len;
 		uint64_t count = pv_imgdiff_count(a, b, len, &at);
 		if (found.count == 0 && (count || na != nb))
-			take_first(&found, offset + at, a + at, na < 0 ? 0 : (size_t)na - at, b + at, nb < 0 ? 0 : (size_t)nb - at);
+			take_first(&found, offset + at, a + at, na < 0 ? 0 : (size_t)na - at, b + at,
+				   nb < 0 ? 0 : (size_t)nb - at);
 		found.count += count + (na < 0 || nb < 0);
 		if (na != nb || len == 0)	/* the end of one of them, or a damaged one */
 			break;

@@ -303,6 +303,50 @@ static void check_network(struct pv_lint *lint)
 	}
 }
 
+#define PYC_HEADER 16u			/* PEP 552: magic, flags, then a hash, or the source's time and size */
+#define PYC_MAX ((size_t)16 << 20)
+
+/* "DIR/__pycache__/NAME.cpython-311.pyc" is of DIR/NAME.py; NULL: no such name. */
+static char *pyc_source(const char *path)
+{
+	static const char cache[] = "/__pycache__/";
+	const char *at = strstr(path, cache), *name = at ? at + strlen(cache) : NULL, *dot = name ? strchr(name, '.') : NULL;
+
+	return dot ? pv_fmt("%.*s/%.*s.py", (int)(at - path), path, (int)(dot - name), name) : NULL;
+}
+
+static uint32_t le32(const char *p)
+{
+	const unsigned char *u = (const unsigned char *)p;
+
+	return (uint32_t)u[0] | (uint32_t)u[1] << 8 | (uint32_t)u[2] << 16 | (uint32_t)u[3] << 24;
+}
+
+static bool note_stale(void *ctx, const char *path, const struct pv_image_stat *st)
+{
+	struct pv_lint *lint = ctx;
+	size_t len = 0;
+
+	if (!S_ISREG(st->mode) || !pv_ends(path, ".pyc"))
+		return true;
+	pv_autofree char *source = pyc_source(path), *data = pv_image_read(lint->image, path, PYC_MAX, &len);
+	struct pv_image_stat of_source;
+	struct pv_image_inode inode;
+	if (!data || len < PYC_HEADER)
+		pv_lint_fault(lint, "%s is damaged", path);
+	else if (!source || !pv_image_stat(lint->image, source, &of_source))
+		pv_lint_fault(lint, "%s has no source", path);
+	else if ((le32(data + 4) & 1) == 0 && (!pv_image_inode(lint->image, of_source.inode, &inode) ||
+					       le32(data + 8) != (uint32_t)inode.mtime.s || le32(data + 12) != of_source.size))
+		pv_lint_fault(lint, "%s is older or newer than its source", path);
+	return lint->faults.n <= FAULTS_MAX;
+}
+
+static void check_bytecode(struct pv_lint *lint)
+{
+	pv_image_walk(lint->image, "/usr/lib/python3", note_stale, lint);
+}
+
 const struct pv_lint_check pv_lint_clean_checks[] = {
 	{ "identity", "no host key, seed or private key that all guests would share", check_identity },
 	{ "machine-id", "machine-id is empty: each guest makes its own", check_machine_id },
@@ -311,6 +355,7 @@ const struct pv_lint_check pv_lint_clean_checks[] = {
 	{ "network", "no interface is tied to one machine's address", check_network },
 	{ "logs", "logs are empty", check_logs },
 	{ "caches", "no package lists, packages or other caches", check_caches },
+	{ "bytecode", "Python's compiled files are valid: else each boot compiles again", check_bytecode },
 	{ "runtime", "/run, /tmp and the like are empty, /dev has devices only", check_runtime },
 	{ "policy-rc.d", "nothing keeps services from starting", check_policy },
 	{ "diversions", "no file is diverted but by a package", check_diversions },

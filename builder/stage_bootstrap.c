@@ -75,7 +75,9 @@ int pv_stage_bootstrap(struct pv_run *run, struct pv_error *err)
 
 	make_argv(run, &argv);
 	make_env(run, &env);
-	const struct pv_proc proc = { .argv = (const char *const *)argv.v, .env = (const char *const *)env.v, .on_stdout = take_line,
-				      .on_stderr = take_line, .ctx = &progress };
+	const struct pv_proc proc = {
+		.argv = (const char *const *)argv.v, .env = (const char *const *)env.v, .on_stdout = take_line,
+		.on_stderr = take_line, .ctx = &progress,
+	};
 	return pv_run_sandbox(run, &box, &proc, "debootstrap", err);
 }

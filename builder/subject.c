@@ -225,7 +225,7 @@ static void ask_kernel(struct pv_subject *s)
 	for (size_t i = 0; i < words.n; i++) {
 		const char *equals = i == 0 ? NULL : strchr(words.v[i], '=');
 		pv_autofree char *name = i == 0 ? pv_xstrdup("kernel")
-					       : pv_xstrndup(words.v[i], equals ? (size_t)(equals - words.v[i]) : strlen(words.v[i]));
+					       : pv_xstrndup(words.v[i], strcspn(words.v[i], "="));
 		const char *before = pv_vars_get(&s->tables[PV_SUBJECT_KERNEL].v, name);
 		const char *value = i == 0 ? words.v[0] : equals ? equals + 1 : "";
 		pv_autofree char *both = before ? pv_fmt("%s, %s", before, value) : pv_xstrdup(value);
