@@ -7,6 +7,7 @@
 #include "image_priv.h"
 
 #define XATTR_NAME_MAX 255u
+#define GROUPS_MAX 16384u		/* 2 TiB of 4 KiB blocks */
 
 /* ext4's 34 bits of seconds and 30 of nanoseconds: Documentation/filesystems/ext4, "Inode Timestamps". */
 static struct pv_image_time time_of(uint32_t seconds, uint32_t extra)
@@ -114,7 +115,7 @@ static void journal_blocks(const struct pv_image *image, struct block_list *ret)
 
 static enum pv_image_block_use in_groups(ext2_filsys fs, blk64_t block)
 {
-	for (dgrp_t group = 0; group < fs->group_desc_count; group++) {
+	for (dgrp_t group = 0; group < fs->group_desc_count && group < GROUPS_MAX; group++) {
 		blk64_t super = 0, old_desc = 0, new_desc = 0, table = ext2fs_inode_table_loc(fs, group);
 		blk_t used = 0;
 		if (ext2fs_super_and_bgd_loc2(fs, group, &super, &old_desc, &new_desc, &used))

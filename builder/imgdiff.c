@@ -159,7 +159,7 @@ static char *words_at(const char *name, uint64_t offset, uint64_t line, const ui
 int pv_imgdiff_files(const char *first, const char *second, const char *name, char **ret_text, struct pv_error *err)
 {
 	pv_autofree uint8_t *a = pv_xmalloc(PV_IMGDIFF_CHUNK), *b = pv_xmalloc(PV_IMGDIFF_CHUNK);
-	int fd[2];
+	int fd[2] = { -1, -1 };
 	uint64_t offset = 0, line = 1;
 
 	if (open_pair(first, second, fd, err) < 0)

@@ -37,6 +37,32 @@ struct seen {
 	unsigned n;
 };
 
+/* What comparisons ask of an inode. */
+static void look_closer(const struct pv_image *image, uint32_t ino)
+{
+	struct pv_image_inode inode;
+	pv_autostrv xattrs = PV_STRV_INIT;
+	char piece[512];
+
+	if (!pv_image_inode(image, ino, &inode))
+		return;
+	pv_image_xattrs(image, ino, &xattrs);
+	if (pv_image_inode_read(image, ino, piece, sizeof(piece), inode.stat.size / 2) > (ssize_t)sizeof(piece))
+		abort();
+}
+
+static void look_at_blocks(const struct pv_image *image)
+{
+	const uint64_t blocks[] = { 0, 1, 2, 40, 1000, 1u << 20 };
+	enum pv_image_block_use uses[sizeof(blocks) / sizeof(blocks[0])];
+
+	pv_image_block_uses(image, blocks, sizeof(blocks) / sizeof(blocks[0]), uses);
+	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
+		if ((unsigned)uses[i] >= PV_BLOCK_USES)
+			abort();
+	(void)pv_image_fs_used(image);
+}
+
 static bool look(void *ctx, const char *path, const struct pv_image_stat *st)
 {
 	struct seen *seen = ctx;
@@ -49,6 +75,7 @@ static bool look(void *ctx, const char *path, const struct pv_image_stat *st)
 	if (link && !S_ISLNK(st->mode))
 		abort();
 	(void)pv_image_exists(seen->image, path);
+	look_closer(seen->image, st->inode);
 	return ++seen->n < NAMES_MAX;
 }
 
@@ -72,6 +99,7 @@ static void read_all(const struct pv_image *image)
 	pv_image_walk(image, "/", look, &seen);
 	free(pv_image_read(image, "/etc/os-release", FILE_MAX, NULL));
 	free(pv_image_read(image, "/slow", FILE_MAX, NULL));
+	look_at_blocks(image);
 	pv_image_esp_volume_id(image, volume);
 	if (strlen(volume) >= sizeof(volume))
 		abort();
