@@ -76,7 +76,7 @@ static const struct option_row options[] = {
 	{ "jobs", "N", "downloads at the same time (default: 8)", 'j', FOR_RECIPE | FOR_VERIFY },
 	{ "allow-older", NULL, "take an archive that is older than one seen before", 'A', FOR_RECIPE },
 	{ "on-disk", NULL, "keep the system's tree on disk, also where memory would do", 'T', FOR_BUILD },
-	{ "as-user", "USER", "root: who builds the second time (default: one with subordinate ids)", 'U', FOR_REPRODUCE },
+	{ "as-user", "USER", "root: who builds the second time (default: one found)", 'U', FOR_REPRODUCE },
 	{ "locked", NULL, "demand a lock beside the recipe", 'l', FOR_BUILD | FOR_PLAN },
 	{ "no-lock", NULL, "as if there were no lock beside the recipe", 'N', FOR_BUILD | FOR_PLAN },
 	{ "offline", NULL, "touch no network; needs a lock and a filled store", 'z', FOR_BUILD | FOR_PLAN | FOR_VERIFY },
