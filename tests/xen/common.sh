@@ -40,9 +40,10 @@ xt_put() {
 	xt_debugfs "set_inode_field $2 gid 0"
 }
 
-# xt_kernel_args SED: edits the lines of grub.cfg that boot a kernel.
-xt_kernel_args() {
-	debugfs -R 'cat /boot/grub/grub.cfg' "$XT_FS" 2>/dev/null | sed "/^[[:space:]]*linux[[:space:]]/$1" >"$TMP/grub.cfg"
+# xt_kernel_args SED: edits the lines of grub.cfg that boot a kernel. xt_grub_cfg SED: all lines.
+xt_kernel_args() { xt_grub_cfg "/^[[:space:]]*linux[[:space:]]/$1"; }
+xt_grub_cfg() {
+	debugfs -R 'cat /boot/grub/grub.cfg' "$XT_FS" 2>/dev/null | sed "$1" >"$TMP/grub.cfg"
 	[ -s "$TMP/grub.cfg" ] || bt_fail "no grub.cfg in the image"
 	xt_put "$TMP/grub.cfg" /boot/grub/grub.cfg 600
 }
