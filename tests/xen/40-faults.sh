@@ -11,7 +11,7 @@ bt_say "== a service that is down"
 xt_copy
 xt_debugfs 'symlink /etc/systemd/system/apache2.service /dev/null'
 xt_verify 5 --no-load
-xt_red PVHVM '' 'http'
+xt_red PVHVM '' 'HTTP from outside'
 
 bt_say "== a wrong sysctl"
 xt_copy
