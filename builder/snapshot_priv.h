@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by snapshot*.c only. */
+#ifndef PV_SNAPSHOT_PRIV_H
+#define PV_SNAPSHOT_PRIV_H
+
+#include <sys/stat.h>
+#include <time.h>
+
+#include "snapshot.h"
+
+#define PV_SNAPSHOT_GONE ".wh."
+
+struct pv_snapshot_item {
+	char *path;			/* with the part's name before it */
+	ino_t ino;
+	mode_t mode;
+	struct timespec ctime;
+};
+
+struct pv_snapshot_list {
+	struct pv_snapshot_item *v;	/* sorted by path */
+	size_t n, cap;
+};
+
+const struct pv_snapshot_item *pv_snapshot_find(const struct pv_snapshot_list *list, const char *path);
+
+#endif
