@@ -15,6 +15,7 @@
 #include "proc.h"
 #include "report.h"
 #include "stage.h"
+#include "stagecache.h"
 #include "workdir.h"
 
 /* What is made outside the stages. */
@@ -40,7 +41,7 @@ static uint64_t tree_space(const struct pv_plan *plan)
 /* All in a work folder of ours, gone with it. held/ and out/ are the target's to write; archive/ is a mount point. */
 static int make_run_folders(struct pv_run *run, struct pv_error *err)
 {
-	static const char *const folders[] = { "archive", "held", "out" };
+	static const char *const folders[] = { "archive", "bin", "held", "out" };
 
 	if (pv_mkdirs(run->root, 0755, err) < 0 || pv_mkdirs(run->archive_dir, 0755, err) < 0)
 		return -1;
@@ -50,7 +51,7 @@ static int make_run_folders(struct pv_run *run, struct pv_error *err)
 		pv_autofree char *path = pv_path_join(run->run_dir, folders[i]);
 		if (pv_mkdirs(path, 0755, err) < 0)
 			return -1;
-		if (chmod(path, i == 0 ? 0755 : 01777) < 0)
+		if (chmod(path, i < 2 ? 0755 : 01777) < 0)
 			return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", path);
 	}
 	return 0;
@@ -59,6 +60,11 @@ static int make_run_folders(struct pv_run *run, struct pv_error *err)
 static int run_stages(struct build *b, const struct pv_prepared *prepared, struct pv_error *err)
 {
 	pv_autoworkdir tree = PV_WORKDIR_INIT;
+	pv_autostagecache *cache = NULL;
+
+	if (!pv_recipe_is_dom0(b->req->recipe) &&
+	    pv_stagecache_new(&prepared->plan, b->req->paths, b->req->objects, &cache, err) < 0)
+		return -1;
 
 	uint64_t memory = b->req->on_disk ? 0 : tree_space(&prepared->plan);
 	if (pv_workdir_create(b->req->paths->cache_dir, b->req->recipe->name, memory, &tree, err) < 0)
@@ -69,7 +75,7 @@ static int run_stages(struct build *b, const struct pv_prepared *prepared, struc
 	struct pv_run run = {
 		.plan = &prepared->plan, .paths = b->req->paths, .log = b->req->log,
 		.report = b->report, .store = b->req->store, .fetch = b->req->fetch, .work = tree.path, .root = root,
-		.archive_dir = archive, .run_dir = run_dir, .result = b->hidden,
+		.archive_dir = archive, .run_dir = run_dir, .result = b->hidden, .cache = cache,
 	};
 	int rc = make_run_folders(&run, err);
 	if (rc == 0)

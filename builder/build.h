@@ -8,6 +8,7 @@
 #include "error.h"
 #include "fetch.h"
 #include "log.h"
+#include "objects.h"
 #include "plan.h"
 #include "prepare.h"
 #include "store.h"
@@ -25,6 +26,7 @@ struct pv_build_request {
 						 * that was not accepted with PV_ERR_VERDICT is there whole */
 	struct pv_store *store;
 	struct pv_fetch *fetch;
+	struct pv_objects *objects;		/* NULL: nothing is kept or reused */
 	struct pv_log *log;			/* its file is the result's build.log meanwhile, and none afterwards */
 	bool allow_older;
 	enum pv_lock_use lock_use;

@@ -59,7 +59,7 @@ static int check_proofs(const struct pv_cmd_ctx *ctx, const struct pv_recipe *re
 }
 
 static int build_one(const struct pv_cmd_ctx *ctx, const struct pv_recipe *recipe, struct pv_store *store,
-		     struct pv_fetch *fetch, struct pv_error *err)
+		     struct pv_fetch *fetch, struct pv_objects *objects, struct pv_error *err)
 {
 	const char *out = ctx->paths.out_dir, *name = recipe->name;
 	struct pv_verify_request ask;
@@ -67,6 +67,7 @@ static int build_one(const struct pv_cmd_ctx *ctx, const struct pv_recipe *recip
 	bool proven = to_be_proven(ctx, recipe);
 	const struct pv_build_request req = {
 		.recipe = recipe, .paths = &ctx->paths, .dir = out, .name = name, .store = store, .fetch = fetch,
+		.objects = objects,
 		.log = ctx->log, .allow_older = ctx->opts.allow_older, .lock_use = pv_cmd_lock_use(ctx),
 		.no_wait = ctx->opts.no_wait,
 		.on_disk = ctx->opts.on_disk,
@@ -93,6 +94,8 @@ static int build_all(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipes, si
 {
 	pv_autostore *store = NULL;
 	pv_autofetch *fetch = NULL;
+	pv_autoobjects *objects = NULL;
+	pv_autoerror cause = PV_ERROR_INIT;
 
 	if (check_proofs(ctx, recipes, n, err) < 0)
 		return -1;
@@ -100,8 +103,10 @@ static int build_all(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipes, si
 		return -1;
 	if (ctx->opts.offline)
 		pv_fetch_set_offline(fetch);
+	if (pv_objects_open(ctx->paths.cache_dir, store, &objects, &cause) < 0)
+		pv_log_warn(ctx->log, "nothing is kept or reused: %s", cause.text);
 	for (size_t i = 0; i < n; i++)
-		if (build_one(ctx, &recipes[i], store, fetch, err) < 0)
+		if (build_one(ctx, &recipes[i], store, fetch, objects, err) < 0)
 			return -1;
 	return 0;
 }

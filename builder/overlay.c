@@ -178,6 +178,8 @@ int pv_overlay_apply(const char *overlays_dir, const struct pv_strv *names, cons
 		return -1;
 	for (size_t i = 0; i < set.n; i++) {
 		const struct pv_overlay_entry *e = &set.v[i];
+		if (opts->only && !pv_strv_has(opts->only, e->path))
+			continue;
 		if ((e->type == 'd' ? write_folder(&w, e, err) : write_other(&w, e, err)) < 0)
 			return pv_error_wrap(err, "overlay %s", e->overlay);
 	}

@@ -25,6 +25,7 @@
 struct pv_overlay_opts {
 	bool keep_owner;	/* chown nothing: for tests as an ordinary user */
 	int64_t epoch;		/* times of what is written */
+	const struct pv_strv *only;	/* write these files alone, whose folders are there; NULL: everything */
 };
 
 /* Everything that can be refused without a tree: names, OWNERS, file types, templates, two overlays with one path. All

@@ -82,19 +82,23 @@ static int find_epoch(int64_t newest_date, int64_t *ret, struct pv_error *err)
 	return 0;
 }
 
+/* Ids that programs in the tree get to know (fstab, grub.cfg) are the same for all images of a suite and epoch, so that
+ * these share one configured tree; those of the disk alone are the image's own. */
 static void derive_ids(struct pv_plan *plan)
 {
 	uint8_t id[16];
+	pv_autofree char *shared = pv_fmt("%s/%s/%s/%lld", plan->suite->distribution, plan->suite->codename, plan->arch,
+					  (long long)plan->epoch);
 	pv_autofree char *seed = pv_fmt("%s/%s/%s/%s/%lld", plan->name, plan->suite->distribution,
 					plan->suite->codename, plan->arch, (long long)plan->epoch);
 
 	pv_uuid_derive(seed, "disk", plan->disk_uuid);
 	pv_uuid_derive(seed, "partition bios", plan->bios.uuid);
 	pv_uuid_derive(seed, "partition esp", plan->esp.uuid);
-	pv_uuid_derive(seed, "partition root", plan->root.uuid);
-	pv_uuid_derive(seed, "filesystem root", plan->root_fs_uuid);
+	pv_uuid_derive(shared, "partition root", plan->root.uuid);
+	pv_uuid_derive(shared, "filesystem root", plan->root_fs_uuid);
 	pv_uuid_derive(seed, "directory hash", plan->root_hash_seed);
-	pv_uuid_derive(seed, "filesystem esp", id);
+	pv_uuid_derive(shared, "filesystem esp", id);
 	plan->esp_volume_id = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
 }
 

@@ -292,7 +292,6 @@ static int read_all(struct reader *r, struct pv_error *err)
 	int rc;
 
 	if (archive_read_support_format_tar(r->archive) != ARCHIVE_OK ||
-	    archive_read_set_options(r->archive, "hdrcharset=BINARY") != ARCHIVE_OK ||
 	    archive_read_open_filename(r->archive, r->path, BLOCK) != ARCHIVE_OK)
 		return refuse(r, archive_error_string(r->archive), "", err);
 	while ((rc = archive_read_next_header(r->archive, &e)) == ARCHIVE_OK)

@@ -8,43 +8,74 @@
 
 #include "fsutil.h"
 #include "sandbox.h"
+#include "stagecache.h"
 
 struct stage {
 	const char *name;
 	pv_stage_fn *run;
+	int (*keep)(struct pv_stagecache *cache, struct pv_run *run, struct pv_error *err);	/* its result; NULL: not kept */
 };
 
 static const struct stage image_stages[] = {
-	{ "fetch", pv_stage_fetch },
-	{ "bootstrap", pv_stage_bootstrap },
-	{ "install", pv_stage_install },
-	{ "configure", pv_stage_configure },
-	{ "image", pv_stage_image },
+	{ "fetch", pv_stage_fetch, NULL },
+	{ "bootstrap", pv_stage_bootstrap, NULL },
+	{ "install", pv_stage_install, pv_stagecache_keep_system },
+	{ "configure", pv_stage_configure, pv_stagecache_keep_configure },
+	{ "image", pv_stage_image, NULL },
 };
 
 static const struct stage dom0_stages[] = {
-	{ "fetch", pv_stage_fetch },
-	{ "unpack", pv_stage_unpack },
-	{ "initramfs", pv_stage_initramfs },
+	{ "fetch", pv_stage_fetch, NULL },
+	{ "unpack", pv_stage_unpack, NULL },
+	{ "initramfs", pv_stage_initramfs, NULL },
 };
+
+static int run_stage(struct pv_run *run, const struct stage *stage, struct pv_error *err)
+{
+	pv_log_stage_begin(run->log, run->plan->name, stage->name);
+	pv_report_stage_begin(run->report, stage->name);
+	int rc = stage->run(run, err);
+	if (rc == 0 && stage->keep)
+		rc = stage->keep(run->cache, run, err);
+	pv_report_stage_end(run->report, rc == 0 ? "done" : "failed");
+	pv_log_stage_end(run->log, rc == 0, NULL);
+	return rc < 0 ? pv_error_wrap(err, "%s: %s", run->plan->name, stage->name) : 0;
+}
+
+/* What the cache has takes the place of the first stages: *ret of them. */
+static int restore(struct pv_run *run, const struct stage *stages, unsigned *ret, struct pv_error *err)
+{
+	*ret = 0;
+	if (!run->cache || !pv_stagecache_system(run->cache))
+		return 0;
+	pv_log_stage_begin(run->log, run->plan->name, "restore");
+	pv_report_stage_begin(run->report, "restore");
+	int rc = pv_stagecache_restore(run->cache, run, ret, err);
+	pv_report_stage_end(run->report, rc == 0 ? "done" : "failed");
+	pv_autofree char *note = *ret > 0 ? pv_fmt("%s, from the cache", stages[*ret - 1].name) : NULL;
+	pv_log_stage_end(run->log, rc == 0, note);
+	for (unsigned i = 0; rc == 0 && i < *ret; i++) {
+		pv_report_stage_begin(run->report, stages[i].name);
+		pv_report_stage_end(run->report, "skipped");
+	}
+	if (rc == 0 && *ret > 0 && !pv_stagecache_configure(run->cache))
+		rc = pv_stagecache_keep_system(run->cache, run, err);
+	return rc;
+}
 
 int pv_stages_run(struct pv_run *run, struct pv_error *err)
 {
+	unsigned first;
+
 	bool is_dom0 = pv_recipe_is_dom0(run->plan->recipe);
 	const struct stage *stages = is_dom0 ? dom0_stages : image_stages;
 	size_t n = is_dom0 ? PV_COUNT(dom0_stages) : PV_COUNT(image_stages);
 
-	for (size_t i = 0; i < n; i++) {
-		if (pv_proc_check_interrupt(err) < 0)
+	if (restore(run, stages, &first, err) < 0)
+		return pv_error_wrap(err, "%s: restore", run->plan->name);
+	for (size_t i = first; i < n; i++)
+		if (pv_proc_check_interrupt(err) < 0 || run_stage(run, &stages[i], err) < 0)
 			return -1;
-		pv_log_stage_begin(run->log, run->plan->name, stages[i].name);
-		pv_report_stage_begin(run->report, stages[i].name);
-		int rc = stages[i].run(run, err);
-		pv_report_stage_end(run->report, rc == 0 ? "done" : "failed");
-		pv_log_stage_end(run->log, rc == 0, NULL);
-		if (rc < 0)
-			return pv_error_wrap(err, "%s: %s", run->plan->name, stages[i].name);
-	}
 	return 0;
 }
 

@@ -27,6 +27,7 @@ struct pv_run {
 	char *run_dir;			/* seen inside as /run/pvimg: bin/ stubs, apt/, scripts; held/ and out/, which alone are
 					 * writable there: what lies in them is hostile */
 	char *result;			/* hidden folder beside the final one; renamed when all is done */
+	struct pv_stagecache *cache;	/* NULL: nothing is kept */
 };
 
 /* PATH inside: the stubs of stage install come first. */
@@ -56,6 +57,11 @@ struct pv_sandbox;
 int pv_run_sandbox(struct pv_run *run, const struct pv_sandbox *box, const struct pv_proc *proc, const char *name,
 		   struct pv_error *err) PV_MUST_CHECK;
 
+/* What stage configure depends on besides the tree and the overlays: its scripts and what they are told. */
+struct pv_cachekey;
+int pv_stage_configure_inputs(const struct pv_plan *plan, const struct pv_paths *paths, struct pv_cachekey *key,
+			      struct pv_error *err) PV_MUST_CHECK;
+
 typedef int pv_stage_fn(struct pv_run *run, struct pv_error *err);
 pv_stage_fn pv_stage_fetch;
 pv_stage_fn pv_stage_bootstrap;
@@ -65,7 +71,8 @@ pv_stage_fn pv_stage_image;
 pv_stage_fn pv_stage_unpack;
 pv_stage_fn pv_stage_initramfs;
 
-/* Runs all stages of the plan's kind in order with log and report; wraps a failure with image and stage. */
+/* Runs all stages of the plan's kind in order with log and report, those not whose results the cache has; wraps a failure
+ * with image and stage. */
 int pv_stages_run(struct pv_run *run, struct pv_error *err) PV_MUST_CHECK;
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stage configure: overlays, what was held back, boot files, and the clean-up, in the target's tree. */
 #include "bootcfg.h"
+#include "cachekey.h"
 #include "fsutil.h"
 #include "normalise.h"
 #include "overlay.h"
 #include "planvars.h"
 #include "sandbox.h"
 #include "stage.h"
+#include "stagecache.h"
 
 #define SCRIPT_MAX 65536u
 
@@ -99,6 +101,23 @@ static int set_up_grub(struct pv_run *run, const struct pv_strv *env, struct pv_
 	return run_script(run, "grub", env, binds, PV_COUNT(binds), err);
 }
 
+int pv_stage_configure_inputs(const struct pv_plan *plan, const struct pv_paths *paths, struct pv_cachekey *key,
+			      struct pv_error *err)
+{
+	for (size_t i = 0; scripts[i]; i++) {
+		pv_autofree char *path = pv_path_join(paths->scripts_dir, scripts[i]);
+		pv_autofree char *name = pv_fmt("script:%s", scripts[i]);
+		if (pv_cachekey_file(key, name, path, err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < PV_COUNT(script_env); i++) {
+		pv_autofree char *name = pv_fmt("variable:%s", script_env[i].var);
+		pv_cachekey_add(key, name, pv_vars_get(&plan->vars, script_env[i].var));
+	}
+	pv_cachekey_addf(key, "epoch", "%lld", (long long)plan->epoch);
+	return 0;
+}
+
 int pv_stage_configure(struct pv_run *run, struct pv_error *err)
 {
 	pv_autostrv env = PV_STRV_INIT;
@@ -106,6 +125,7 @@ int pv_stage_configure(struct pv_run *run, struct pv_error *err)
 	if (lay_overlays(run, err) < 0 || bring_scripts(run, err) < 0)
 		return -1;
 	fill_env(run, &env);
+	pv_stagecache_watch(run->cache, run->root);
 	if (run_script(run, "services", &env, NULL, 0, err) < 0 || run_script(run, "apt-sources", &env, NULL, 0, err) < 0 ||
 	    run_script(run, "once", &env, NULL, 0, err) < 0 || set_up_grub(run, &env, err) < 0)
 		return -1;

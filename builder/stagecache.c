@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds, restores and keeps the trees of an image's stages. */
+#include "stagecache.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fsutil.h"
+#include "openwatch.h"
+#include "overlay.h"
+#include "proc.h"
+#include "snapshot.h"
+#include "stage.h"
+#include "stagekey.h"
+
+enum { STAGES_SYSTEM = 3, STAGES_CONFIGURE = 4 };
+
+struct pv_stagecache {
+	const struct pv_plan *plan;
+	const struct pv_paths *paths;
+	struct pv_objects *objects;
+	struct pv_overlay_set overlays;
+	struct pv_cachekey system_key, configure_key;
+	char system[PV_SHA256_HEX];		/* the record's name */
+	char configure[PV_SHA256_HEX];		/* the first half of its record's name */
+	bool has_system;
+	char *configured;			/* the record that fits; NULL: none */
+	struct pv_strv unopened;		/* files of overlays whose contents configure never saw */
+	struct pv_openwatch *watch;
+	struct pv_strv watched;			/* paths of files of overlays */
+	struct pv_snapshot_list *list;		/* the tree as it was before configure */
+};
+
+/* --- looking --- */
+
+static const struct pv_overlay_entry *find_entry(const struct pv_overlay_set *set, const char *path)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (pv_streq(set->v[i].path, path))
+			return &set->v[i];
+	return NULL;
+}
+
+/* Whether every file that was opened has the contents that it had then. */
+static bool seen_is_same(const struct pv_stagecache *cache, const struct pv_cachekey *seen)
+{
+	pv_autocachekey now = { 0 };
+	const char *name, *before, *after;
+
+	for (size_t i = 0; i < seen->names.n; i++) {
+		if (!pv_starts(seen->names.v[i], PV_STAGEKEY_CONTENT))
+			return false;
+		const char *path = seen->names.v[i] + strlen(PV_STAGEKEY_CONTENT);
+		const struct pv_overlay_entry *e = find_entry(&cache->overlays, path);
+		if (!e)
+			return false;
+		pv_stagekey_content(e, &now);
+	}
+	return !pv_cachekey_diff(seen, &now, &name, &before, &after);
+}
+
+/* A record whose name begins with the key's digest; its lines are compared all the same. */
+static void find_configured(struct pv_stagecache *cache)
+{
+	pv_autostrv names = PV_STRV_INIT;
+	const char *name, *before, *now;
+
+	pv_record_names(cache->objects, "configure", &names);
+	for (size_t i = 0; i < names.n && !cache->configured; i++) {
+		pv_autorecord record = { 0 };
+		bool found;
+		if (!pv_starts(names.v[i], cache->configure) ||
+		    pv_record_read(cache->objects, "configure", names.v[i], &record, &found, NULL) < 0 || !found)
+			continue;
+		if (pv_cachekey_diff(&record.key, &cache->configure_key, &name, &before, &now) ||
+		    !seen_is_same(cache, &record.seen))
+			continue;
+		cache->configured = pv_xstrdup(names.v[i]);
+		for (size_t k = 0; k < cache->watched.n; k++) {
+			pv_autofree char *line = pv_fmt(PV_STAGEKEY_CONTENT "%s", cache->watched.v[k]);
+			if (!pv_cachekey_get(&record.seen, line))
+				pv_strv_add(&cache->unopened, cache->watched.v[k]);
+		}
+	}
+}
+
+static void find_system(struct pv_stagecache *cache)
+{
+	pv_autorecord record = { 0 };
+	const char *name, *before, *now;
+	bool found;
+
+	if (pv_record_read(cache->objects, "system", cache->system, &record, &found, NULL) == 0 && found)
+		cache->has_system = !pv_cachekey_diff(&record.key, &cache->system_key, &name, &before, &now);
+}
+
+static int make_keys(struct pv_stagecache *cache, struct pv_error *err)
+{
+	const struct pv_plan *plan = cache->plan;
+
+	if (pv_overlay_set_load(cache->paths->overlays_dir, &plan->recipe->overlays, &plan->vars, &cache->overlays, err) < 0 ||
+	    pv_stagekey_system(plan, cache->paths, &cache->system_key, err) < 0)
+		return -1;
+	pv_cachekey_digest(&cache->system_key, cache->system);
+	if (pv_stagekey_configure(plan, cache->paths, cache->system, &cache->overlays, &cache->configure_key, err) < 0)
+		return -1;
+	pv_cachekey_digest(&cache->configure_key, cache->configure);
+	for (size_t i = 0; i < cache->overlays.n; i++)
+		if (cache->overlays.v[i].type == 'f')
+			pv_strv_add(&cache->watched, cache->overlays.v[i].path);
+	return 0;
+}
+
+int pv_stagecache_new(const struct pv_plan *plan, const struct pv_paths *paths, struct pv_objects *objects,
+		      struct pv_stagecache **ret, struct pv_error *err)
+{
+	pv_autostagecache *cache = pv_xcalloc(1, sizeof(*cache));
+
+	cache->plan = plan;
+	cache->paths = paths;
+	cache->objects = objects;
+	if (make_keys(cache, err) < 0)
+		return -1;
+	if (objects) {
+		find_system(cache);
+		find_configured(cache);
+	}
+	*ret = pv_steal(&cache);
+	return 0;
+}
+
+void pv_stagecache_free(struct pv_stagecache *cache)
+{
+	if (!cache)
+		return;
+	pv_overlay_set_done(&cache->overlays);
+	pv_cachekey_done(&cache->system_key);
+	pv_cachekey_done(&cache->configure_key);
+	free(cache->configured);
+	pv_strv_done(&cache->unopened);
+	pv_strv_done(&cache->watched);
+	pv_openwatch_free(cache->watch);
+	pv_snapshot_list_free(cache->list);
+	free(cache);
+}
+
+void pv_stagecache_freep(struct pv_stagecache **cache)
+{
+	pv_stagecache_free(*cache);
+	*cache = NULL;
+}
+
+const struct pv_cachekey *pv_stagecache_system_key(const struct pv_stagecache *cache)
+{
+	return &cache->system_key;
+}
+
+const struct pv_cachekey *pv_stagecache_configure_key(const struct pv_stagecache *cache)
+{
+	return &cache->configure_key;
+}
+
+const struct pv_overlay_set *pv_stagecache_overlays(const struct pv_stagecache *cache)
+{
+	return &cache->overlays;
+}
+
+struct pv_objects *pv_stagecache_objects(const struct pv_stagecache *cache)
+{
+	return cache->objects;
+}
+
+const char *pv_stagecache_system(const struct pv_stagecache *cache)
+{
+	return cache->has_system ? cache->system : NULL;
+}
+
+const char *pv_stagecache_configure(const struct pv_stagecache *cache)
+{
+	return cache->configured;
+}
+
+/* --- the trees --- */
+
+/* The programs that stand in for others, what they held back, and what configure makes for the boot loader, lie beside the
+ * root. */
+struct parts {
+	struct pv_snapshot_part v[4];
+	char *bin, *held, *out;
+};
+
+static void parts_done(struct parts *p)
+{
+	free(p->bin);
+	free(p->held);
+	free(p->out);
+}
+
+#define autoparts __attribute__((cleanup(parts_done))) struct parts
+
+static void parts_of(const struct pv_run *run, struct parts *ret)
+{
+	ret->bin = pv_path_join(run->run_dir, "bin");
+	ret->held = pv_path_join(run->run_dir, "held");
+	ret->out = pv_path_join(run->run_dir, "out");
+	ret->v[0] = (struct pv_snapshot_part){ "root", run->root };
+	ret->v[1] = (struct pv_snapshot_part){ "bin", ret->bin };
+	ret->v[2] = (struct pv_snapshot_part){ "held", ret->held };
+	ret->v[3] = (struct pv_snapshot_part){ "out", ret->out };
+}
+
+static bool interrupted(const struct pv_error *cause)
+{
+	return cause->kind == PV_ERR_SIGINT || cause->kind == PV_ERR_SIGTERM;
+}
+
+/* 1: done; 0: the cache has it no more, or it cannot be used; -1: interrupted. */
+static int apply(const struct pv_stagecache *cache, const struct pv_run *run, const char *stage, const char *name,
+		 struct pv_error *err)
+{
+	pv_autorecord record = { 0 };
+	pv_autoerror cause = PV_ERROR_INIT;
+	autoparts parts = { .held = NULL };
+	bool found;
+
+	if (pv_record_read(cache->objects, stage, name, &record, &found, &cause) < 0 || !found)
+		return 0;
+	pv_autofree char *object = pv_record_object(cache->objects, name, &record);
+	if (!object) {
+		pv_log_warn(run->log, "cache: the %s of %s is missing or damaged; it is made anew", stage, record.image);
+		return 0;
+	}
+	parts_of(run, &parts);
+	if (pv_snapshot_apply(object, parts.v, PV_COUNT(parts.v), &cause) == 0) {
+		pv_record_used(cache->objects, stage, name);
+		return 1;
+	}
+	if (interrupted(&cause))
+		return pv_error_set(err, cause.kind, "%s", cause.text);
+	pv_log_warn(run->log, "cache: %s; it is made anew", cause.text);
+	pv_record_drop(cache->objects, stage, name);
+	return 0;
+}
+
+static int empty_folders(const struct pv_run *run, struct pv_error *err)
+{
+	autoparts parts = { .held = NULL };
+
+	parts_of(run, &parts);
+	for (size_t i = 0; i < PV_COUNT(parts.v); i++) {
+		if (pv_rmtree(parts.v[i].path, err) < 0 || pv_mkdirs(parts.v[i].path, 0755, err) < 0)
+			return -1;
+		/* as build.c made them */
+		if ((i == 0 && chown(parts.v[i].path, 0, 0) < 0) || chmod(parts.v[i].path, i < 2 ? 0755 : 01777) < 0)
+			return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", parts.v[i].path);
+	}
+	return 0;
+}
+
+/* The files whose contents configure never saw, as they are now. */
+static int lay_unopened(const struct pv_stagecache *cache, const struct pv_run *run, struct pv_error *err)
+{
+	const struct pv_overlay_opts opts = { .epoch = cache->plan->epoch, .only = &cache->unopened };
+
+	return pv_overlay_apply(cache->paths->overlays_dir, &cache->plan->recipe->overlays, &cache->plan->vars, run->root,
+				&opts, err);
+}
+
+int pv_stagecache_restore(struct pv_stagecache *cache, struct pv_run *run, unsigned *ret_stages, struct pv_error *err)
+{
+	*ret_stages = 0;
+	if (!cache->has_system)
+		return 0;
+	int rc = apply(cache, run, "system", cache->system, err);
+	if (rc < 0)
+		return -1;
+	cache->has_system = rc > 0;
+	if (!cache->has_system)
+		return empty_folders(run, err);
+	*ret_stages = STAGES_SYSTEM;
+	if (!cache->configured)
+		return 0;
+	rc = apply(cache, run, "configure", cache->configured, err);
+	if (rc > 0) {
+		*ret_stages = STAGES_CONFIGURE;
+		return lay_unopened(cache, run, err);
+	}
+	pv_freep(&cache->configured);
+	if (rc < 0 || empty_folders(run, err) < 0)
+		return -1;
+	return pv_stagecache_restore(cache, run, ret_stages, err);
+}
+
+void pv_stagecache_watch(struct pv_stagecache *cache, const char *root)
+{
+	if (cache && cache->objects)
+		cache->watch = pv_openwatch_begin(root, (const char *const *)cache->watched.v, cache->watched.n);
+}
+
+/* --- keeping --- */
+
+static int write_object(const struct pv_stagecache *cache, const struct pv_run *run, const struct pv_snapshot_list *since,
+			struct pv_record *record, struct pv_error *err)
+{
+	const struct pv_store *store = pv_objects_store(cache->objects);
+	pv_autofree char *tmp = pv_fmt("%s/put.%ld.%s", pv_store_tmp(store), (long)getpid(), record->stage);
+	autoparts parts = { .held = NULL };
+	char hex[PV_SHA256_HEX];
+	uint64_t size;
+
+	parts_of(run, &parts);
+	(void)unlink(tmp);
+	if (pv_snapshot_write(tmp, parts.v, PV_COUNT(parts.v), since, hex, &size, err) < 0)
+		return -1;
+	if (pv_record_adopt(cache->objects, record, tmp, hex, err) == 0)
+		return 0;
+	(void)unlink(tmp);
+	return -1;
+}
+
+static void copy_key(const struct pv_cachekey *from, struct pv_cachekey *to)
+{
+	for (size_t i = 0; i < from->names.n; i++) {
+		pv_strv_add(&to->names, from->names.v[i]);
+		pv_strv_add(&to->values, from->values.v[i]);
+	}
+}
+
+static int keep(const struct pv_stagecache *cache, const struct pv_run *run, const char *name, struct pv_record *record,
+		const struct pv_snapshot_list *since, struct pv_error *err)
+{
+	pv_autoerror cause = PV_ERROR_INIT;
+
+	if (write_object(cache, run, since, record, &cause) == 0 &&
+	    pv_record_write(cache->objects, name, record, &cause) == 0)
+		return 0;
+	if (interrupted(&cause))
+		return pv_error_set(err, cause.kind, "%s", cause.text);
+	pv_log_warn(run->log, "the cache does not keep this %s: %s", record->stage, cause.text);
+	return 0;
+}
+
+/* The tree as configure finds it. */
+static int note_tree(struct pv_stagecache *cache, const struct pv_run *run, struct pv_error *err)
+{
+	autoparts parts = { .held = NULL };
+
+	parts_of(run, &parts);
+	return pv_snapshot_list(parts.v, PV_COUNT(parts.v), &cache->list, err);
+}
+
+int pv_stagecache_keep_system(struct pv_stagecache *cache, struct pv_run *run, struct pv_error *err)
+{
+	pv_autorecord record = { 0 };
+
+	if (!cache || !cache->objects)
+		return 0;
+	if (!cache->has_system) {
+		record.stage = pv_xstrdup("system");
+		record.image = pv_xstrdup(cache->plan->name);
+		copy_key(&cache->system_key, &record.key);
+		if (keep(cache, run, cache->system, &record, NULL, err) < 0)
+			return -1;
+	}
+	return note_tree(cache, run, err);
+}
+
+/* The files that were opened; their digests are the second half of the record's name. */
+static void note_seen(struct pv_stagecache *cache, struct pv_cachekey *ret)
+{
+	pv_autofree bool *opened = pv_xcalloc(cache->watched.n + 1, sizeof(*opened));
+
+	pv_openwatch_end(cache->watch, opened);
+	for (size_t i = 0; i < cache->watched.n; i++)
+		if (opened[i])
+			pv_stagekey_content(find_entry(&cache->overlays, cache->watched.v[i]), ret);
+		else
+			pv_strv_add(&cache->unopened, cache->watched.v[i]);
+}
+
+int pv_stagecache_keep_configure(struct pv_stagecache *cache, struct pv_run *run, struct pv_error *err)
+{
+	pv_autorecord record = { 0 };
+	char seen[PV_SHA256_HEX];
+
+	if (!cache || !cache->objects || !cache->watch || !cache->list)
+		return 0;
+	record.stage = pv_xstrdup("configure");
+	record.image = pv_xstrdup(cache->plan->name);
+	copy_key(&cache->configure_key, &record.key);
+	note_seen(cache, &record.seen);
+	pv_cachekey_digest(&record.seen, seen);
+	cache->configured = pv_fmt("%s.%.16s", cache->configure, seen);
+	return keep(cache, run, cache->configured, &record, cache->list, err);
+}

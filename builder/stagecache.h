@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the stages of an image and the cache: what need not run because its result is there, and keeping what was made. */
+#ifndef PV_STAGECACHE_H
+#define PV_STAGECACHE_H
+
+#include <stdbool.h>
+
+#include "error.h"
+#include "objects.h"
+#include "overlay_set.h"
+#include "plan.h"
+
+struct pv_run;
+struct pv_stagecache;
+
+/* Makes the keys of a plan for an image, and looks what the cache has. objects may be NULL: then it has nothing and keeps
+ * nothing. plan, paths and objects are borrowed. */
+int pv_stagecache_new(const struct pv_plan *plan, const struct pv_paths *paths, struct pv_objects *objects,
+		      struct pv_stagecache **ret, struct pv_error *err) PV_MUST_CHECK;
+void pv_stagecache_free(struct pv_stagecache *cache);	/* NULL is fine */
+void pv_stagecache_freep(struct pv_stagecache **cache);
+#define pv_autostagecache __attribute__((cleanup(pv_stagecache_freep))) struct pv_stagecache
+
+/* The keys, for pvimg plan --explain, and the overlays as they are now. */
+const struct pv_cachekey *pv_stagecache_system_key(const struct pv_stagecache *cache);
+const struct pv_cachekey *pv_stagecache_configure_key(const struct pv_stagecache *cache);
+const struct pv_overlay_set *pv_stagecache_overlays(const struct pv_stagecache *cache);
+struct pv_objects *pv_stagecache_objects(const struct pv_stagecache *cache);
+/* The names of the records that fit, or NULL; the record of configure fits only where that of system does not matter. */
+const char *pv_stagecache_system(const struct pv_stagecache *cache);
+const char *pv_stagecache_configure(const struct pv_stagecache *cache);
+
+/* Restores the furthest tree that the cache has. *ret_stages: how many of the image's stages (fetch, bootstrap, install,
+ * configure) need not run. What cannot be restored is dropped, and the run's folders are as they were. Errors:
+ * interruption, and folders that cannot be emptied. */
+int pv_stagecache_restore(struct pv_stagecache *cache, struct pv_run *run, unsigned *ret_stages, struct pv_error *err)
+	PV_MUST_CHECK;
+
+/* Called by stage configure when the overlays lie in the tree and before target code runs. A NULL cache: nothing. */
+void pv_stagecache_watch(struct pv_stagecache *cache, const char *root);
+
+/* After stage install and after stage configure: keeps the tree. A failure is a warning of the log; interruption is an
+ * error. A NULL cache: nothing. */
+int pv_stagecache_keep_system(struct pv_stagecache *cache, struct pv_run *run, struct pv_error *err) PV_MUST_CHECK;
+int pv_stagecache_keep_configure(struct pv_stagecache *cache, struct pv_run *run, struct pv_error *err) PV_MUST_CHECK;
+
+#endif
