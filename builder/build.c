@@ -14,8 +14,10 @@
 #include "prepare.h"
 #include "proc.h"
 #include "report.h"
+#include "result.h"
 #include "stage.h"
 #include "stagecache.h"
+#include "undo.h"
 #include "workdir.h"
 
 /* What is made outside the stages. */
@@ -23,6 +25,9 @@ struct build {
 	const struct pv_build_request *req;
 	struct pv_report *report;
 	char *hidden, *final, *failed;	/* DIR/.NAME.new, DIR/NAME, DIR/.failed/NAME */
+	struct pv_prepared prepared;
+	struct pv_stagecache *cache;	/* of an image */
+	struct pv_chunks chunks;	/* of its disk */
 };
 
 static void show_index_progress(void *ctx, uint64_t done, uint64_t total, size_t items)
@@ -57,14 +62,10 @@ static int make_run_folders(struct pv_run *run, struct pv_error *err)
 	return 0;
 }
 
-static int run_stages(struct build *b, const struct pv_prepared *prepared, struct pv_error *err)
+static int run_stages(struct build *b, struct pv_error *err)
 {
 	pv_autoworkdir tree = PV_WORKDIR_INIT;
-	pv_autostagecache *cache = NULL;
-
-	if (!pv_recipe_is_dom0(b->req->recipe) &&
-	    pv_stagecache_new(&prepared->plan, b->req->paths, b->req->objects, &cache, err) < 0)
-		return -1;
+	const struct pv_prepared *prepared = &b->prepared;
 
 	uint64_t memory = b->req->on_disk ? 0 : tree_space(&prepared->plan);
 	if (pv_workdir_create(b->req->paths->cache_dir, b->req->recipe->name, memory, &tree, err) < 0)
@@ -75,7 +76,7 @@ static int run_stages(struct build *b, const struct pv_prepared *prepared, struc
 	struct pv_run run = {
 		.plan = &prepared->plan, .paths = b->req->paths, .log = b->req->log,
 		.report = b->report, .store = b->req->store, .fetch = b->req->fetch, .work = tree.path, .root = root,
-		.archive_dir = archive, .run_dir = run_dir, .result = b->hidden, .cache = cache,
+		.archive_dir = archive, .run_dir = run_dir, .result = b->hidden, .chunks = &b->chunks, .cache = b->cache,
 	};
 	int rc = make_run_folders(&run, err);
 	if (rc == 0)
@@ -84,29 +85,74 @@ static int run_stages(struct build *b, const struct pv_prepared *prepared, struc
 	return rc;
 }
 
-static int plan_and_run(struct build *b, struct pv_error *err)
+static struct pv_result_place place_of(const struct build *b)
 {
-	pv_autoworkdir disk = PV_WORKDIR_INIT;
-	pv_autoprepared prepared = { 0 };
+	return (struct pv_result_place){ .name = b->req->name, .hidden = b->hidden, .final = b->final,
+					 .taken = !b->req->accept };
+}
 
-	if (pv_workdir_create(b->req->paths->cache_dir, b->req->recipe->name, 0, &disk, err) < 0)
+/* The result that is there already, where it will do. */
+static int reuse(struct build *b, bool *ret_done, struct pv_error *err)
+{
+	const struct pv_result_place place = place_of(b);
+	enum pv_result_reuse how;
+
+	*ret_done = false;
+	if (pv_stagecache_new(&b->prepared.plan, b->req->paths, b->req->objects, &b->cache, err) < 0 ||
+	    pv_result_reuse(&b->prepared.plan, b->req->paths, b->cache, &place, b->report, &b->chunks, &how, err) < 0)
 		return -1;
+	if (how == PV_RESULT_NONE)
+		return 0;
+	pv_log_stage_begin(b->req->log, b->req->recipe->name, "reuse");
+	pv_log_stage_end(b->req->log, true, how == PV_RESULT_SAME ? "nothing has changed" : "files of overlays, in the disk that is there");
+	pv_report_stage_begin(b->report, "reuse");
+	pv_report_stage_end(b->report, "done");
+	*ret_done = true;
+	return 0;
+}
+
+static int prepare(struct build *b, const char *work, struct pv_error *err)
+{
 	const struct pv_prepare_request want = {
 		.recipe = b->req->recipe, .overlays_dir = b->req->paths->overlays_dir,
-		.cache_dir = b->req->paths->cache_dir, .work_dir = disk.path,
+		.cache_dir = b->req->paths->cache_dir, .work_dir = work,
 		.store = b->req->store, .fetch = b->req->fetch, .allow_older = b->req->allow_older,
 		.lock_use = b->req->lock_use,
 		.progress = show_index_progress, .ctx = b->req->log,
 	};
+
 	pv_log_stage_begin(b->req->log, b->req->recipe->name, "plan");
 	pv_report_stage_begin(b->report, "plan");
-	int rc = pv_prepare(&want, &prepared, err);
+	int rc = pv_prepare(&want, &b->prepared, err);
 	pv_report_stage_end(b->report, rc == 0 ? "done" : "failed");
 	pv_log_stage_end(b->req->log, rc == 0, NULL);
-	if (rc < 0)
+	return rc;
+}
+
+static int plan_and_run(struct build *b, struct pv_error *err)
+{
+	pv_autoworkdir disk = PV_WORKDIR_INIT;
+	bool done = false;
+
+	if (pv_workdir_create(b->req->paths->cache_dir, b->req->recipe->name, 0, &disk, err) < 0 ||
+	    prepare(b, disk.path, err) < 0)
 		return -1;
-	pv_report_archive(b->report, prepared.plan.epoch, prepared.plan.stand_in);
-	return run_stages(b, &prepared, err);
+	pv_report_archive(b->report, b->prepared.plan.epoch, b->prepared.plan.stand_in);
+	if (!pv_recipe_is_dom0(b->req->recipe) && reuse(b, &done, err) < 0)
+		return -1;
+	return done ? 0 : run_stages(b, err);
+}
+
+/* For the next build of it. */
+static void note_result(const struct build *b)
+{
+	const struct pv_result_place place = place_of(b);
+	pv_autoerror cause = PV_ERROR_INIT;
+
+	pv_undo_forget(b->final);
+	if (b->cache && b->chunks.v &&
+	    pv_result_record(&b->prepared.plan, b->cache, &place, &b->chunks, &cause) < 0)
+		pv_log_warn(b->req->log, "the cache does not note this result: %s", cause.text);
 }
 
 /* The finished folder takes the final name; what had it goes. */
@@ -144,8 +190,11 @@ static void keep_failed(const struct build *b, const struct pv_error *cause)
 	pv_autofree char *from = pv_path_join(b->hidden, "build.log");
 	pv_autofree char *to = pv_path_join(b->failed, "build.log");
 	pv_autofree char *report = pv_path_join(b->failed, "report.json");
+	const struct pv_result_place place = place_of(b);
 
 	pv_report_error(b->report, cause);
+	if (pv_result_recover(&place, &ignored) < 0)
+		pv_log_warn(b->req->log, "%s", ignored.text);
 	if (cause->kind == PV_ERR_VERDICT && keep_whole(b)) {
 		if (pv_report_write(b->report, report, &ignored) < 0)
 			pv_log_warn(b->req->log, "%s", ignored.text);
@@ -180,7 +229,9 @@ static int build_locked(struct build *b, struct pv_error *err)
 	pv_autofree char *log_path = pv_path_join(b->hidden, "build.log");
 	pv_autofree char *report_path = pv_path_join(b->hidden, "report.json");
 
-	if (pv_rmtree(b->hidden, err) < 0 || pv_mkdirs(b->hidden, 0755, err) < 0)
+	const struct pv_result_place place = place_of(b);
+
+	if (pv_result_recover(&place, err) < 0 || pv_rmtree(b->hidden, err) < 0 || pv_mkdirs(b->hidden, 0755, err) < 0)
 		return -1;
 	b->report = pv_report_new(b->req->recipe->name);
 	int rc = pv_log_file(b->req->log, log_path, err);
@@ -197,8 +248,13 @@ static int build_locked(struct build *b, struct pv_error *err)
 		rc = appear(b, err);
 	if (rc < 0)
 		keep_failed(b, err);
+	else
+		note_result(b);
 	pv_report_free(b->report);
 	b->report = NULL;
+	pv_stagecache_freep(&b->cache);
+	pv_chunks_done(&b->chunks);
+	pv_prepared_done(&b->prepared);
 	return rc;
 }
 

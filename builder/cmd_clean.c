@@ -12,6 +12,7 @@
 #include "fsutil.h"
 #include "ns.h"
 #include "recipe_keys.h"
+#include "result.h"
 #include "workdir.h"
 
 #define LOCK_SUFFIX ".lock"
@@ -59,6 +60,10 @@ static int clean_unfinished(const char *out, const char *lock_name, struct clean
 		return 0;
 	}
 	c->results += pv_exists(hidden);
+	pv_autofree char *final = pv_path_join(out, stem + 1);
+	const struct pv_result_place place = { .name = stem + 1, .hidden = hidden, .final = final };
+	if (pv_result_recover(&place, err) < 0)
+		return -1;
 	if (pv_rmtree(hidden, err) < 0)
 		return -1;
 	if (unlink(lock_path) < 0)

@@ -92,6 +92,19 @@ static json_t *package_json(int root_fd, const struct pv_package *p)
 	return object;
 }
 
+/* Takes the manifest. */
+static int write_json(json_t *manifest, const struct pv_settings *settings, const char *path, struct pv_error *err)
+{
+	if (settings) {
+		json_object_set_new(manifest, "flavor", pv_settings_flavor_json(settings));
+		json_object_set_new(manifest, "settings", pv_settings_json(settings));
+	}
+	pv_autofree char *text = json_dumps(manifest, JSON_INDENT(1) | JSON_SORT_KEYS);
+	json_decref(manifest);
+	pv_autofree char *line = pv_fmt("%s\n", text ? text : "{}");
+	return pv_write_file(path, line, strlen(line), 0644, err);
+}
+
 int pv_manifest_write(const struct pv_plan *plan, const struct pv_settings *settings, const char *root, const char *path,
 		      struct pv_error *err)
 {
@@ -110,14 +123,17 @@ int pv_manifest_write(const struct pv_plan *plan, const struct pv_settings *sett
 				     plan->arch, "archive", plan->stand_in ? "stand-in" : "distribution", "epoch",
 				     (json_int_t)plan->epoch, "disk_size", (json_int_t)plan->disk_size,
 				     "packages", packages);
-	if (settings) {
-		json_object_set_new(manifest, "flavor", pv_settings_flavor_json(settings));
-		json_object_set_new(manifest, "settings", pv_settings_json(settings));
-	}
-	pv_autofree char *text = json_dumps(manifest, JSON_INDENT(1) | JSON_SORT_KEYS);
-	json_decref(manifest);
-	pv_autofree char *line = pv_fmt("%s\n", text ? text : "{}");
-	return pv_write_file(path, line, strlen(line), 0644, err);
+	return write_json(manifest, settings, path, err);
+}
+
+int pv_manifest_with_settings(const char *from, const struct pv_settings *settings, const char *path, struct pv_error *err)
+{
+	json_error_t why;
+	json_t *manifest = json_load_file(from, JSON_REJECT_DUPLICATES, &why);
+
+	if (!manifest)
+		return pv_error_set(err, PV_ERR_STAGE, "%s: %s", from, why.text);
+	return write_json(manifest, settings, path, err);
 }
 
 struct installed {

@@ -166,6 +166,11 @@ void pv_record_drop(const struct pv_objects *objects, const char *stage, const c
 	(void)unlink(path);
 }
 
+char *pv_record_beside(const struct pv_objects *objects, const char *stage, const char *name, const char *what)
+{
+	return pv_fmt("%s/%s/%s.%s", objects->dir, stage, name, what);
+}
+
 static void closedirp(DIR **dir)
 {
 	if (*dir)

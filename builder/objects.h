@@ -64,6 +64,8 @@ int pv_record_write(const struct pv_objects *objects, const char *name, const st
 		    struct pv_error *err) PV_MUST_CHECK;
 void pv_record_used(const struct pv_objects *objects, const char *stage, const char *name);
 void pv_record_drop(const struct pv_objects *objects, const char *stage, const char *name);
+/* The path of a file that belongs to a record: stages/STAGE/NAME.WHAT. The caller frees. */
+char *pv_record_beside(const struct pv_objects *objects, const char *stage, const char *name, const char *what);
 /* Names of all records of a stage, sorted, without ".json"; none where there is no such folder. */
 void pv_record_names(const struct pv_objects *objects, const char *stage, struct pv_strv *ret);
 

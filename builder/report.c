@@ -121,7 +121,7 @@ void pv_report_child(struct pv_report *report, const char *argv0, const struct p
 	json_array_append_new(report->children, child);
 }
 
-void pv_report_artifact(struct pv_report *report, const char *file, const char sha256[PV_SHA256_HEX], uint64_t size)
+static void add_artifact(struct pv_report *report, const char *file, const char *kind, const char *digest, uint64_t size)
 {
 	json_t *artifact;
 
@@ -129,9 +129,19 @@ void pv_report_artifact(struct pv_report *report, const char *file, const char s
 		return;
 	artifact = json_object();
 	json_object_set_new(artifact, "file", text_json(file));
-	json_object_set_new(artifact, "sha256", json_string(sha256));
+	json_object_set_new(artifact, kind, json_string(digest));
 	json_object_set_new(artifact, "size", number_json(size));
 	json_array_append_new(report->artifacts, artifact);
+}
+
+void pv_report_artifact(struct pv_report *report, const char *file, const char sha256[PV_SHA256_HEX], uint64_t size)
+{
+	add_artifact(report, file, "sha256", sha256, size);
+}
+
+void pv_report_disk(struct pv_report *report, const char *file, const char chunks_sha256[PV_SHA256_HEX], uint64_t size)
+{
+	add_artifact(report, file, "chunks_sha256", chunks_sha256, size);
 }
 
 void pv_report_finding(struct pv_report *report, const char *fmt, ...)

@@ -29,6 +29,9 @@ void pv_report_child(struct pv_report *report, const char *argv0, const struct p
 /* An artifact: its name without folders, digest and size in bytes. */
 void pv_report_artifact(struct pv_report *report, const char *file, const char sha256[PV_SHA256_HEX], uint64_t size);
 
+/* The same for a disk, whose digest is that of its chunks (chunks.h). */
+void pv_report_disk(struct pv_report *report, const char *file, const char chunks_sha256[PV_SHA256_HEX], uint64_t size);
+
 /* Something the reader should know though the run went on. One line, made printable. */
 void pv_report_finding(struct pv_report *report, const char *fmt, ...) PV_PRINTF(2, 3);
 

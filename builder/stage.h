@@ -27,6 +27,7 @@ struct pv_run {
 	char *run_dir;			/* seen inside as /run/pvimg: bin/ stubs, apt/, scripts; held/ and out/, which alone are
 					 * writable there: what lies in them is hostile */
 	char *result;			/* hidden folder beside the final one; renamed when all is done */
+	struct pv_chunks *chunks;	/* the disk's, from stage image; the caller frees */
 	struct pv_stagecache *cache;	/* NULL: nothing is kept */
 };
 

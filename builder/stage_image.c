@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "bootcfg.h"
+#include "chunks.h"
 #include "disk.h"
 #include "esp.h"
 #include "ext4.h"
@@ -118,6 +119,17 @@ static int note_digest(struct pv_run *run, const char *path, struct pv_error *er
 	return 0;
 }
 
+static int note_disk(struct pv_run *run, const char *path, struct pv_error *err)
+{
+	char hex[PV_SHA256_HEX];
+
+	if (pv_chunks_file(path, run->chunks, err) < 0)
+		return -1;
+	pv_chunks_digest(run->chunks, hex);
+	pv_report_disk(run->report, strrchr(path, '/') + 1, hex, run->chunks->size);
+	return 0;
+}
+
 static int write_manifest(const struct pv_run *run, const char *path, struct pv_error *err)
 {
 	pv_autosettings settings = { 0 };
@@ -142,5 +154,5 @@ int pv_stage_image(struct pv_run *run, struct pv_error *err)
 		return -1;
 	if (write_manifest(run, manifest, err) < 0)
 		return -1;
-	return note_digest(run, image, err) < 0 || note_digest(run, manifest, err) < 0 ? -1 : 0;
+	return note_disk(run, image, err) < 0 || note_digest(run, manifest, err) < 0 ? -1 : 0;
 }

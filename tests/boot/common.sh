@@ -171,6 +171,17 @@ bt_stand_in() { bt_json "$1" '"stand-in" if d["archive"] == "stand-in" else "rea
 bt_reported_digest() { bt_json "$1" "[a['sha256'] for a in d['artifacts'] if a['file'] == '$2'][0]"; }
 bt_memory_ok() { bt_json "$1" '"yes" if 0 < d["self_max_rss_kib"] < 65536 else d["self_max_rss_kib"]'; }
 
+# The digest of a disk as reports have it: over the digests of its chunks of 1 MiB.
+bt_reported_disk() { bt_json "$1" "[a['chunks_sha256'] for a in d['artifacts'] if a['file'] == '$2'][0]"; }
+bt_disk_digest() {
+	python3 -c 'import hashlib, sys
+total = hashlib.sha256()
+with open(sys.argv[1], "rb") as f:
+    for chunk in iter(lambda: f.read(1 << 20), b""):
+        total.update(hashlib.sha256(chunk).digest())
+print(total.hexdigest())' "$1"
+}
+
 # bt_build NAME OPTION...: as the ordinary user, into $BT_HOME/images; it must succeed.
 bt_build() {
 	bt_rc=0
