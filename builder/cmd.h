@@ -18,7 +18,7 @@ struct pv_opts {
 	const char *out, *cache, *recipes, *mirror, *security, *keyring, *suite;
 	struct pv_strv sets;		/* --set key=value, in order */
 	const char *driver, *firmware, *ovmf, *format, *as, *extra_disk, *as_user;
-	uint64_t memory;		/* bytes; 0: not said, as are the numbers below */
+	uint64_t memory, cache_limit;	/* bytes; 0: not said, as are the numbers below */
 	unsigned jobs, vcpus, deadline_s;
 	bool json, verbose, no_wait, allow_older, explain, all, no_verify, no_load, no_saved, on_disk;
 	bool locked, no_lock, offline, update;
@@ -44,6 +44,7 @@ pv_cmd_fn pv_cmd_reproduce;
 pv_cmd_fn pv_cmd_diff;
 pv_cmd_fn pv_cmd_doctor;
 pv_cmd_fn pv_cmd_clean;
+pv_cmd_fn pv_cmd_cache;
 
 /* What the command line asks of a verification of `image`. PV_ERR_USAGE. */
 struct pv_verify_request;

@@ -6,6 +6,7 @@
 
 #include "build.h"
 #include "cmd.h"
+#include "collect.h"
 #include "fsutil.h"
 #include "ns.h"
 #include "recipe.h"
@@ -90,6 +91,20 @@ static int build_one(const struct pv_cmd_ctx *ctx, const struct pv_recipe *recip
 	return 0;
 }
 
+/* What was of no use for longest makes room. Another build that runs will do it. */
+static void collect(const struct pv_cmd_ctx *ctx)
+{
+	pv_autoerror cause = PV_ERROR_INIT;
+	struct pv_cache_part freed;
+	bool busy;
+
+	if (pv_cache_collect(ctx->paths.cache_dir, ctx->opts.cache_limit ? ctx->opts.cache_limit : PV_CACHE_LIMIT, &busy, &freed,
+			     &cause) < 0)
+		pv_log_warn(ctx->log, "the cache is not made smaller: %s", cause.text);
+	else if (freed.n > 0)
+		pv_log_debug(ctx->log, "removed from the cache: %zu, %llu bytes", freed.n, (unsigned long long)freed.bytes);
+}
+
 static int build_all(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipes, size_t n, struct pv_error *err)
 {
 	pv_autostore *store = NULL;
@@ -108,28 +123,63 @@ static int build_all(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipes, si
 	for (size_t i = 0; i < n; i++)
 		if (build_one(ctx, &recipes[i], store, fetch, objects, err) < 0)
 			return -1;
+	bool kept = objects != NULL;
+	pv_objects_freep(&objects);	/* and with it the lock */
+	if (kept)
+		collect(ctx);
+	return 0;
+}
+
+static int find_names(const struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_strv *ret, struct pv_error *err)
+{
+	if (ctx->opts.all && argc > 0)
+		return pv_error_set(err, PV_ERR_USAGE, "build --all %s: names or --all, not both", argv[0]);
+	if (ctx->opts.all)
+		return pv_recipe_names(ctx->paths.recipes_dir, ret, err);
+	if (argc == 0)
+		return pv_error_set(err, PV_ERR_USAGE, "build: NAME... is missing; see pvimg help build");
+	for (int i = 0; i < argc; i++) {
+		if (pv_strv_has(ret, argv[i]))
+			return pv_error_set(err, PV_ERR_USAGE, "%s is named twice", argv[i]);
+		pv_strv_add(ret, argv[i]);
+	}
+	return 0;
+}
+
+/* All are loaded before anything is built. --all means images. */
+static int load_all(struct pv_cmd_ctx *ctx, const struct pv_strv *names, struct pv_recipe *recipes, size_t *ret_n,
+		    struct pv_error *err)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		if (pv_cmd_load_recipe(ctx, names->v[i], &recipes[*ret_n], err) < 0)
+			return -1;
+		if (ctx->opts.all && pv_recipe_is_dom0(&recipes[*ret_n]))
+			pv_recipe_done(&recipes[*ret_n]);
+		else
+			(*ret_n)++;
+	}
 	return 0;
 }
 
 int pv_cmd_build(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error *err)
 {
-	struct pv_recipe *recipes = pv_xcalloc((size_t)argc, sizeof(*recipes));
-	int rc = 0, loaded = 0;
+	pv_autostrv names = PV_STRV_INIT;
+	size_t n = 0;
 
-	for (int i = 1; i < argc && rc == 0; i++)
-		for (int k = 0; k < i && rc == 0; k++)
-			if (pv_streq(argv[i], argv[k]))
-				rc = pv_error_set(err, PV_ERR_USAGE, "%s is named twice", argv[i]);
-	while (rc == 0 && loaded < argc) {
-		rc = pv_cmd_load_recipe(ctx, argv[loaded], &recipes[loaded], err);
-		loaded += rc == 0;
-	}
+	if (find_names(ctx, argc, argv, &names, err) < 0)
+		return -1;
+	struct pv_recipe *recipes = pv_xcalloc(names.n + 1, sizeof(*recipes));
+	int rc = load_all(ctx, &names, recipes, &n, err);
 	if (rc == 0)
 		rc = pv_ns_enter(err);
 	if (rc == 0)
-		rc = build_all(ctx, recipes, (size_t)argc, err);
-	for (int i = 0; i < loaded; i++)
+		rc = build_all(ctx, recipes, n, err);
+	for (size_t i = 0; i < n; i++) {
+		pv_autofree char *path = pv_fmt("%s/%s/%s.raw", ctx->paths.out_dir, recipes[i].name, recipes[i].name);
+		if (rc == 0)
+			pv_log_result(ctx->log, recipes[i].name, path);
 		pv_recipe_done(&recipes[i]);
+	}
 	free(recipes);
 	return rc;
 }

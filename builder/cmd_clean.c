@@ -116,8 +116,9 @@ static int clean_store(const char *cache, struct cleaned *c, struct pv_error *er
 	if (c->live > 0)
 		return pv_error_set(err, PV_ERR_STAGE, "%s: in use by a build that is running; try again after it",
 				    store);
+	pv_autofree char *stages = pv_path_join(cache, "stages");
 	c->store = pv_exists(store);
-	return pv_rmtree(store, err);
+	return pv_rmtree(stages, err) < 0 ? -1 : pv_rmtree(store, err);
 }
 
 /* Each dom0 that no verification holds; its folder is the lock (dom0.h). */

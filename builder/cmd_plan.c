@@ -3,6 +3,8 @@
 #include <stdio.h>
 
 #include "cmd.h"
+#include "explain.h"
+#include "fsutil.h"
 #include "hostapt.h"
 #include "ns.h"
 #include "prepare.h"
@@ -24,8 +26,7 @@ static void count_stored(const struct pv_plan *plan, const struct pv_store *stor
 	}
 }
 
-/* Trees are not kept from build to build yet, so every stage after fetch runs. */
-static void print_explain(const struct pv_plan *plan, const struct pv_store *store)
+static void print_fetch(const struct pv_plan *plan, const struct pv_store *store)
 {
 	size_t missing;
 	uint64_t bytes;
@@ -34,18 +35,35 @@ static void print_explain(const struct pv_plan *plan, const struct pv_store *sto
 	pv_autofree char *size = pv_size_text(bytes);
 	printf("\nstages:\n");
 	if (missing)
-		printf("  fetch      runs: %zu of %zu packages (%s) are not in the store\n", missing, plan->npackages,
+		printf("  fetch      miss: %zu of %zu packages (%s) are not in the store\n", missing, plan->npackages,
 		       size);
 	else
-		printf("  fetch      from the store: all %zu packages are there\n", plan->npackages);
-	if (pv_recipe_is_dom0(plan->recipe))
-		printf("  unpack     runs: trees are not kept between builds\n"
-		       "  initramfs  runs: follows unpack\n");
-	else
-		printf("  bootstrap  runs: trees are not kept between builds\n"
-		       "  install    runs: follows bootstrap\n"
-		       "  configure  runs: follows install\n"
-		       "  image      runs: follows configure\n");
+		printf("  fetch      hit: all %zu packages are in the store\n", plan->npackages);
+}
+
+/* What stages make together has one line: system is fetch, bootstrap and install. */
+static int print_explain(const struct pv_cmd_ctx *ctx, const struct pv_plan *plan, struct pv_store *store,
+			 struct pv_error *err)
+{
+	pv_autofree char *final = pv_path_join(ctx->paths.out_dir, plan->name);
+	pv_autoobjects *objects = NULL;
+	pv_autostagecache *cache = NULL;
+	pv_autostr text = PV_STR_INIT;
+	pv_autoerror ignored = PV_ERROR_INIT;
+
+	print_fetch(plan, store);
+	if (pv_recipe_is_dom0(plan->recipe)) {
+		printf("  unpack     miss: never kept\n"
+		       "  initramfs  miss: follows unpack\n");
+		return 0;
+	}
+	if (pv_objects_open(ctx->paths.cache_dir, store, &objects, &ignored) < 0)
+		pv_log_warn(ctx->log, "nothing is kept or reused: %s", ignored.text);
+	if (pv_stagecache_new(plan, &ctx->paths, objects, &cache, err) < 0 ||
+	    pv_explain(plan, cache, final, &text, err) < 0)
+		return -1;
+	fputs(pv_str_text(&text), stdout);
+	return 0;
 }
 
 static void print_flavor(const struct pv_plan *plan)
@@ -137,7 +155,7 @@ static int plan_it(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipe, struc
 		print_plan(&prepared);
 	}
 	if (ctx->opts.explain && !ctx->opts.json)
-		print_explain(&prepared.plan, store);
+		return print_explain(ctx, &prepared.plan, store, err);
 	return 0;
 }
 

@@ -32,7 +32,8 @@ enum {
 	FOR_LOCK = 1u << 7,
 	FOR_REPRODUCE = 1u << 8,
 	FOR_DIFF = 1u << 9,
-	FOR_ALL = (1u << 10) - 1,
+	FOR_CACHE = 1u << 10,
+	FOR_ALL = (1u << 11) - 1,
 	FOR_RECIPE = FOR_BUILD | FOR_PLAN | FOR_LOCK | FOR_REPRODUCE,
 };
 
@@ -44,7 +45,7 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{ "build", "NAME...", "make the images of these recipes", pv_cmd_build, FOR_BUILD, 1, -1 },
+	{ "build", "NAME...", "make the images of these recipes", pv_cmd_build, FOR_BUILD, 0, -1 },
 	{ "plan", "NAME", "show what a build would do", pv_cmd_plan, FOR_PLAN, 1, 1 },
 	{ "lock", "NAME...", "write down which packages these recipes get", pv_cmd_lock, FOR_LOCK, 1, -1 },
 	{ "list", "", "list the recipes", pv_cmd_list, FOR_LIST, 0, 0 },
@@ -53,6 +54,7 @@ static const struct command commands[] = {
 	{ "reproduce", "NAME", "build twice in different conditions and compare", pv_cmd_reproduce, FOR_REPRODUCE, 1, 1 },
 	{ "diff", "A B", "tell what two images or results differ in", pv_cmd_diff, FOR_DIFF, 2, 2 },
 	{ "doctor", "", "tell what this host can and cannot do", pv_cmd_doctor, FOR_DOCTOR, 0, 0 },
+	{ "cache", "[WHAT]", "du, gc or verify: what builds keep for later ones", pv_cmd_cache, FOR_CACHE, 0, 1 },
 	{ "clean", "", "remove what interrupted builds left", pv_cmd_clean, FOR_CLEAN, 0, 0 },
 };
 
@@ -65,8 +67,9 @@ struct option_row {
 static const struct option_row options[] = {
 	{ "out", "DIR", "put results there (default: out/images; verify: beside it)", 'o',
 	  FOR_BUILD | FOR_DOCTOR | FOR_CLEAN | FOR_VERIFY | FOR_REPRODUCE },
-	{ "cache", "DIR", "package store and work folders (default: ~/.cache/pvimg)", 'c',
-	  FOR_RECIPE | FOR_DOCTOR | FOR_CLEAN | FOR_VERIFY },
+	{ "cache", "DIR", "store and work folders (default: ~/.cache/pvimg)", 'c',
+	  FOR_RECIPE | FOR_DOCTOR | FOR_CLEAN | FOR_VERIFY | FOR_CACHE },
+	{ "cache-limit", "SIZE", "the cache may have that much (default: 20GiB)", 'Q', FOR_BUILD | FOR_CACHE },
 	{ "recipes", "DIR", "recipes are in DIR, overlays in DIR/../overlays", 'r', FOR_RECIPE | FOR_LIST },
 	{ "suite", "NAME", "another suite of the same distribution", 's', FOR_RECIPE },
 	{ "mirror", "URL", "archive to install from", 'm', FOR_RECIPE },
@@ -96,7 +99,7 @@ static const struct option_row options[] = {
 	{ "as", "NAME", "boot as pvhvm, hvm, pvh or pv (default: pvhvm)", 'G', FOR_VERIFY },
 	{ "extra-disk", "FILE", "a second disk for the guest, read-only", 'E', FOR_VERIFY },
 	{ "explain", NULL, "say why each stage would run", 'e', FOR_PLAN },
-	{ "all", NULL, "the package store and verify's dom0 too", 'a', FOR_CLEAN },
+	{ "all", NULL, "build: all images; clean: the store and verify's dom0 too", 'a', FOR_BUILD | FOR_CLEAN },
 	{ "json", NULL, "print JSON", 'J', FOR_ALL },
 	{ "verbose", NULL, "show what the programs that run inside say", 'v', FOR_ALL },
 	{ "help", NULL, "show this help", 'h', FOR_ALL },
@@ -220,6 +223,10 @@ static int take_option(struct pv_opts *opts, int key, const char *value, struct 
 	case 'M':
 		if (pv_parse_size(value, &opts->memory) < 0 || opts->memory % (1u << 20) || !opts->memory)
 			return pv_error_set(err, PV_ERR_USAGE, "--memory %s: whole MiB are wanted, as in 2GiB", value);
+		return 0;
+	case 'Q':
+		if (pv_parse_size(value, &opts->cache_limit) < 0 || !opts->cache_limit)
+			return pv_error_set(err, PV_ERR_USAGE, "--cache-limit %s: a size is wanted, as in 20GiB", value);
 		return 0;
 	case 'j': return take_number(key, value, 64, &opts->jobs, err);
 	case 'C': return take_number(key, value, PV_SIZING_MAX_VCPUS, &opts->vcpus, err);
@@ -360,10 +367,6 @@ static int run_command(const struct command *cmd, struct pv_cmd_ctx *ctx, int ar
 		rc = cmd->run(ctx, argc, argv, err);
 	if (rc < 0)
 		pv_log_error(ctx->log, err);
-	for (int i = 0; json_lines && rc == 0 && i < argc; i++) {
-		pv_autofree char *path = pv_fmt("%s/%s/%s.raw", ctx->paths.out_dir, argv[i], argv[i]);
-		pv_log_result(ctx->log, argv[i], path);
-	}
 	pv_log_free(ctx->log);
 	return rc;
 }

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Measures, verifies and collects the cache. */
+#include "collect.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fsutil.h"
+#include "objects_priv.h"
+#include "proc.h"
+#include "text.h"
+
+enum kind { PACKAGE, TREE, RESULT };
+
+/* What is removed together. */
+struct item {
+	enum kind kind;
+	char *record, *object;		/* either may be NULL */
+	char *digest;			/* of the object */
+	uint64_t bytes;
+	int64_t used;
+};
+
+struct items {
+	struct item *v;
+	size_t n, cap;
+};
+
+static void items_done(struct items *items)
+{
+	for (size_t i = 0; i < items->n; i++) {
+		free(items->v[i].record);
+		free(items->v[i].object);
+		free(items->v[i].digest);
+	}
+	free(items->v);
+}
+#define autoitems __attribute__((cleanup(items_done))) struct items
+
+static struct item *add(struct items *items, enum kind kind)
+{
+	if (items->n == items->cap) {
+		items->cap = items->cap ? items->cap * 2 : 256;
+		items->v = pv_xreallocarray(items->v, items->cap, sizeof(*items->v));
+	}
+	struct item *item = &items->v[items->n++];
+	*item = (struct item){ .kind = kind };
+	return item;
+}
+
+static void closedirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+static int list(const char *path, struct pv_strv *ret, struct pv_error *err)
+{
+	__attribute__((cleanup(closedirp))) DIR *dir = opendir(path);
+	const struct dirent *de;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot read", path);
+	while ((de = readdir(dir)))
+		if (de->d_name[0] != '.')
+			pv_strv_add(ret, de->d_name);
+	pv_strv_sort(ret);
+	return 0;
+}
+
+static void count_file(const char *path, struct item *item, bool read_counts)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return;
+	item->bytes += (uint64_t)st.st_blocks * 512;
+	if (st.st_mtim.tv_sec > item->used)
+		item->used = st.st_mtim.tv_sec;
+	if (read_counts && st.st_atim.tv_sec > item->used)
+		item->used = st.st_atim.tv_sec;
+}
+
+static char *object_path(const char *cache_dir, const char *digest)
+{
+	return pv_fmt("%s/store/sha256/%.2s/%s", cache_dir, digest, digest);
+}
+
+static void add_record(const char *cache_dir, const char *stage, const char *name, struct items *items)
+{
+	bool is_result = pv_streq(stage, "image");
+	pv_autofree char *path = pv_fmt("%s/" PV_OBJECTS_DIR "/%s/%s", cache_dir, stage, name);
+	pv_autofree char *text = NULL;
+	pv_autorecord record = { 0 };
+	size_t len;
+	struct item *item = add(items, is_result ? RESULT : TREE);
+
+	count_file(path, item, false);
+	item->record = pv_steal(&path);
+	if (is_result || !pv_ends(name, ".json") || pv_read_file(item->record, PV_RECORD_MAX, &text, &len, NULL) < 0 ||
+	    !pv_record_parse(text, len, &record) || record.nfiles != 1)
+		return;
+	item->digest = pv_xstrdup(record.files[0].digest);
+	item->object = object_path(cache_dir, item->digest);
+	struct item ignored = { .used = 0 };	/* the record alone says when it was of use */
+	count_file(item->object, &ignored, false);
+	item->bytes += ignored.bytes;
+}
+
+static bool is_of_record(const struct items *items, size_t n, const char *digest)
+{
+	for (size_t i = 0; i < n; i++)
+		if (pv_streq(items->v[i].digest, digest))
+			return true;
+	return false;
+}
+
+static int find_items(const char *cache_dir, struct items *ret, struct pv_error *err)
+{
+	static const char *const stages[] = { "system", "configure", "image" };
+	pv_autofree char *objects = pv_path_join(cache_dir, "store/sha256");
+	pv_autostrv folders = PV_STRV_INIT;
+
+	for (size_t i = 0; i < PV_COUNT(stages); i++) {
+		pv_autofree char *dir = pv_fmt("%s/" PV_OBJECTS_DIR "/%s", cache_dir, stages[i]);
+		pv_autostrv names = PV_STRV_INIT;
+		if (list(dir, &names, err) < 0)
+			return -1;
+		for (size_t k = 0; k < names.n; k++)
+			add_record(cache_dir, stages[i], names.v[k], ret);
+	}
+	size_t nrecords = ret->n;
+	if (list(objects, &folders, err) < 0)
+		return -1;
+	for (size_t i = 0; i < folders.n; i++) {
+		pv_autofree char *dir = pv_path_join(objects, folders.v[i]);
+		pv_autostrv names = PV_STRV_INIT;
+		if (list(dir, &names, err) < 0)
+			return -1;
+		for (size_t k = 0; k < names.n; k++) {
+			if (!pv_digest_valid(names.v[k]) || is_of_record(ret, nrecords, names.v[k]))
+				continue;
+			struct item *item = add(ret, PACKAGE);
+			item->digest = pv_xstrdup(names.v[k]);
+			item->object = object_path(cache_dir, names.v[k]);
+			count_file(item->object, item, true);
+		}
+	}
+	return 0;
+}
+
+static void count(const struct item *item, struct pv_cache_part *part)
+{
+	part->n++;
+	part->bytes += item->bytes;
+}
+
+int pv_cache_measure(const char *cache_dir, struct pv_cache_size *ret, struct pv_error *err)
+{
+	autoitems items = { .n = 0 };
+
+	*ret = (struct pv_cache_size){ 0 };
+	if (find_items(cache_dir, &items, err) < 0)
+		return -1;
+	for (size_t i = 0; i < items.n; i++)
+		count(&items.v[i], items.v[i].kind == PACKAGE ? &ret->packages :
+				   items.v[i].kind == TREE ? &ret->trees : &ret->results);
+	return 0;
+}
+
+static int by_use(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+
+	return (x->used > y->used) - (x->used < y->used);
+}
+
+/* Record first: an object without one is only space, a record without an object a lie. */
+static int remove_item(const struct item *item, struct pv_error *err)
+{
+	const char *const paths[] = { item->record, item->object };
+
+	for (size_t i = 0; i < PV_COUNT(paths); i++)
+		if (paths[i] && unlink(paths[i]) < 0 && errno != ENOENT)
+			return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot remove", paths[i]);
+	return 0;
+}
+
+/* How the cache is locked. -1 in *ret_fd: others use it. */
+static int lock(const char *cache_dir, int how, int *ret_fd, struct pv_error *err)
+{
+	pv_autofree char *path = pv_path_join(cache_dir, PV_OBJECTS_LOCK);
+	pv_autoclose int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	*ret_fd = -1;
+	if (fd < 0)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", path);
+	if (flock(fd, how | LOCK_NB) == 0)
+		*ret_fd = pv_steal_fd(&fd);
+	else if (errno != EWOULDBLOCK)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", path);
+	return 0;
+}
+
+int pv_cache_collect(const char *cache_dir, uint64_t limit, bool *ret_busy, struct pv_cache_part *ret_freed,
+		     struct pv_error *err)
+{
+	autoitems items = { .n = 0 };
+	pv_autoclose int fd = -1;
+	uint64_t total = 0;
+
+	*ret_busy = false;
+	*ret_freed = (struct pv_cache_part){ 0 };
+	if (!pv_exists(cache_dir))
+		return 0;
+	if (lock(cache_dir, LOCK_EX, &fd, err) < 0)
+		return -1;
+	*ret_busy = fd < 0;
+	if (*ret_busy)
+		return 0;
+	if (find_items(cache_dir, &items, err) < 0)
+		return -1;
+	for (size_t i = 0; i < items.n; i++)
+		total += items.v[i].bytes;
+	if (items.n > 1)
+		qsort(items.v, items.n, sizeof(*items.v), by_use);
+	for (size_t i = 0; i < items.n && total > limit; i++) {
+		if (remove_item(&items.v[i], err) < 0)
+			return -1;
+		total -= items.v[i].bytes;
+		count(&items.v[i], ret_freed);
+	}
+	return 0;
+}
+
+static int verify_item(const struct item *item, bool *ret_ok, struct pv_error *err)
+{
+	char hex[PV_SHA256_HEX];
+
+	*ret_ok = false;
+	if (pv_exists(item->object)) {
+		if (pv_digest_file(item->object, hex, NULL, err) < 0)
+			return -1;
+		*ret_ok = pv_streq(hex, item->digest);
+	}
+	return *ret_ok ? 0 : remove_item(item, err);
+}
+
+int pv_cache_verify(const char *cache_dir, struct pv_cache_part *ret_good, size_t *ret_bad, struct pv_error *err)
+{
+	autoitems items = { .n = 0 };
+
+	*ret_good = (struct pv_cache_part){ 0 };
+	*ret_bad = 0;
+	if (find_items(cache_dir, &items, err) < 0)
+		return -1;
+	for (size_t i = 0; i < items.n; i++) {
+		bool ok;
+		if (!items.v[i].object)
+			continue;
+		if (verify_item(&items.v[i], &ok, err) < 0)
+			return -1;
+		if (ok)
+			count(&items.v[i], ret_good);
+		else
+			(*ret_bad)++;
+	}
+	return 0;
+}
