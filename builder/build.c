@@ -104,7 +104,8 @@ static int reuse(struct build *b, bool *ret_done, struct pv_error *err)
 	if (how == PV_RESULT_NONE)
 		return 0;
 	pv_log_stage_begin(b->req->log, b->req->recipe->name, "reuse");
-	pv_log_stage_end(b->req->log, true, how == PV_RESULT_SAME ? "nothing has changed" : "files of overlays, in the disk that is there");
+	pv_log_stage_end(b->req->log, true, how == PV_RESULT_SAME ? "nothing has changed" :
+								    "files of overlays, in the disk that is there");
 	pv_report_stage_begin(b->report, "reuse");
 	pv_report_stage_end(b->report, "done");
 	*ret_done = true;

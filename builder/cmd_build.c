@@ -98,8 +98,9 @@ static void collect(const struct pv_cmd_ctx *ctx)
 	struct pv_cache_part freed;
 	bool busy;
 
-	if (pv_cache_collect(ctx->paths.cache_dir, ctx->opts.cache_limit ? ctx->opts.cache_limit : PV_CACHE_LIMIT, &busy, &freed,
-			     &cause) < 0)
+	const uint64_t limit = ctx->opts.cache_limit ? ctx->opts.cache_limit : PV_CACHE_LIMIT;
+
+	if (pv_cache_collect(ctx->paths.cache_dir, limit, &busy, &freed, &cause) < 0)
 		pv_log_warn(ctx->log, "the cache is not made smaller: %s", cause.text);
 	else if (freed.n > 0)
 		pv_log_debug(ctx->log, "removed from the cache: %zu, %llu bytes", freed.n, (unsigned long long)freed.bytes);

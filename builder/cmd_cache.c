@@ -19,8 +19,8 @@ static int du(const struct pv_cmd_ctx *ctx, struct pv_error *err)
 	if (pv_cache_measure(ctx->paths.cache_dir, &size, err) < 0)
 		return -1;
 	if (ctx->opts.json) {
-		printf("{\"packages\": %zu, \"packages_bytes\": %llu, \"trees\": %zu, \"trees_bytes\": %llu, \"results\": %zu}\n",
-		       size.packages.n, (unsigned long long)size.packages.bytes, size.trees.n,
+		printf("{\"packages\": %zu, \"packages_bytes\": %llu, \"trees\": %zu, \"trees_bytes\": %llu, "
+		       "\"results\": %zu}\n", size.packages.n, (unsigned long long)size.packages.bytes, size.trees.n,
 		       (unsigned long long)size.trees.bytes, size.results.n);
 		return 0;
 	}
@@ -34,10 +34,10 @@ static int du(const struct pv_cmd_ctx *ctx, struct pv_error *err)
 static int gc(const struct pv_cmd_ctx *ctx, struct pv_error *err)
 {
 	struct pv_cache_part freed;
+	const uint64_t limit = ctx->opts.cache_limit ? ctx->opts.cache_limit : PV_CACHE_LIMIT;
 	bool busy;
 
-	if (pv_cache_collect(ctx->paths.cache_dir, ctx->opts.cache_limit ? ctx->opts.cache_limit : PV_CACHE_LIMIT, &busy, &freed,
-			     err) < 0)
+	if (pv_cache_collect(ctx->paths.cache_dir, limit, &busy, &freed, err) < 0)
 		return -1;
 	if (busy)
 		return pv_error_set(err, PV_ERR_STAGE, "%s: in use by a build that is running; try again after it",

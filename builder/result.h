@@ -8,7 +8,6 @@
 
 #include "chunks.h"
 #include "error.h"
-#include "log.h"
 #include "report.h"
 #include "stagecache.h"
 

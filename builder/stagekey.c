@@ -70,8 +70,9 @@ int pv_stagekey_system(const struct pv_plan *plan, const struct pv_paths *paths,
 		return -1;
 	pv_cachekey_addf(ret, "suite", "%s %s %s", plan->suite->distribution, plan->suite->codename, plan->arch);
 	pv_cachekey_addf(ret, "epoch", "%lld", (long long)plan->epoch);
-	if (add_debootstrap(ret, plan->suite, err) < 0 || add_tool(ret, "dpkg", err) < 0 || add_tool(ret, "dpkg-deb", err) < 0 ||
-	    add_tool(ret, "tar", err) < 0 || pv_cachekey_file(ret, "script:stubs/held", held, err) < 0)
+	if (add_debootstrap(ret, plan->suite, err) < 0 || add_tool(ret, "dpkg", err) < 0 ||
+	    add_tool(ret, "dpkg-deb", err) < 0 || add_tool(ret, "tar", err) < 0 ||
+	    pv_cachekey_file(ret, "script:stubs/held", held, err) < 0)
 		return -1;
 	pv_cachekey_add(ret, "library:libarchive", archive_version_details());
 	pv_cachekey_add(ret, "debconf", answers);
