@@ -60,6 +60,7 @@ void pv_evidence_done(struct pv_evidence *seen)
 	pv_vars_done(&seen->dom0);
 	pv_vars_done(&seen->outside);
 	pv_vars_done(&seen->load);
+	pv_vars_done(&seen->measured);
 	pv_vars_done(&seen->marks);
 	*seen = (struct pv_evidence){ 0 };
 }

@@ -37,6 +37,11 @@ struct pv_evidence {
 	 * full), "hold_held" (connections that dom0 held), "apache_busy" (busy workers then), "mem_available_kib" (the
 	 * lowest seen), "oom_kills", "failed_units", "memcached_pid_same", "apache_pid_same" (scripts/guest/load has more). */
 	struct pv_vars load;
+	/* Of a boot that is measured (compare.h); else empty. What the agent's `stats` printed before dom0 fetched a file,
+	 * and after it as "after.NAME"; "pull.bytes", "pull.ms" of the file, or "pull" with the words of a failure; of the
+	 * windows in which exits were traced "disk.exits_total", "disk.exit.REASON" ... and "net.exits_total" ..., or
+	 * "disk.exits", "net.exits" with the words of a failure. */
+	struct pv_vars measured;
 	/* ms since the driver's start: "hello", "created", "screen", "grub", "kernel", "initramfs", "userspace", "login",
 	 * "report" (it is whole), "done" (when watching ended). */
 	struct pv_vars marks;

@@ -94,6 +94,8 @@ static int make_user_data(const struct pv_seed_request *req, char **ret, struct 
 	pv_str_addf(&text, "nonce %s\n", req->nonce);
 	if (req->ntp)
 		pv_str_addf(&text, "ntp %s\n", req->ntp);
+	if (req->measure)
+		pv_str_add(&text, "measure yes\n");
 	if (req->settings && (add_names(&text, "sysctl", &req->settings->sysctl, err) < 0 ||
 			      add_names(&text, "memcached", &req->settings->memcached, err) < 0 ||
 			      add_names(&text, "apache", &req->settings->apache, err) < 0))

@@ -3,6 +3,8 @@
 #ifndef PV_SEED_H
 #define PV_SEED_H
 
+#include <stdbool.h>
+
 #include "error.h"
 #include "settings.h"
 
@@ -12,6 +14,7 @@ struct pv_seed_request {
 	const char *scripts_dir;	/* scripts/guest/ is below it */
 	const struct pv_settings *settings;	/* names of values to report; NULL: none */
 	const char *ntp;		/* address of dom0's time server; NULL: none */
+	bool measure;			/* the probe measures, too */
 };
 
 #define PV_SEED_SIZE (4u << 20)		/* bytes: always */

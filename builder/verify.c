@@ -147,6 +147,7 @@ static int drive(struct verify *v, const struct pv_job *job, const char *work, c
 	pv_autobrain *brain = NULL;
 	const struct pv_brain_request think = {
 		.nonce = job->nonce, .load = !v->req->no_load, .workers = workers(v),
+		.measure = v->req->measure,
 		.deadline_s = v->req->deadline_s ? v->req->deadline_s : PV_VERIFY_DEADLINE_S, .silence_ms = silence_ms,
 		.console_path = console, .image = v->label, .log = v->req->log,
 	};
@@ -243,6 +244,29 @@ static int write_records(struct verify *v, const char *console, struct pv_verify
 	return pv_write_file(ret->json_path, ret->json, strlen(ret->json), 0644, err);
 }
 
+static void take_vars(struct pv_vars *into, const char *prefix, const struct pv_vars *from)
+{
+	for (size_t i = 0; i < from->n; i++) {
+		pv_autofree char *name = pv_fmt("%s.%s", prefix, from->v[i].name);
+		pv_vars_set(into, name, from->v[i].value);
+	}
+}
+
+static void take_measured(const struct verify *v, struct pv_vars *ret)
+{
+	take_vars(ret, "guest", &v->seen.probe);
+	take_vars(ret, "dom0", &v->seen.dom0);
+	take_vars(ret, "driver", &v->driver_facts);
+	take_vars(ret, "seen", &v->seen.measured);
+	take_vars(ret, "outside", &v->seen.outside);
+	pv_vars_set(ret, "run.image_sha256", v->sha256);
+	pv_vars_set(ret, "run.format", pv_disk_format_name(v->disk.format));
+	pv_vars_set(ret, "run.driver", v->driver->name);
+	pv_vars_set(ret, "run.why", v->why ? v->why : "");
+	pv_vars_setf(ret, "run.memory", "%llu", (unsigned long long)v->memory);
+	pv_vars_setf(ret, "run.vcpus", "%u", v->vcpus);
+}
+
 static void judge(struct verify *v, struct pv_verdict *ret)
 {
 	const char *reference = pv_vars_get(&v->driver_facts, "reference_ms");
@@ -266,6 +290,10 @@ static int verify_in(struct verify *v, const char *work, struct pv_verify_result
 	    drive_and_hash(v, &job, work, console, err) < 0)
 		return -1;
 	judge(v, &ret->verdict);
+	if (v->req->measure) {
+		take_measured(v, &ret->measured);
+		return 0;
+	}
 	return write_records(v, console, ret, err);
 }
 
@@ -322,4 +350,5 @@ void pv_verify_result_done(struct pv_verify_result *res)
 	pv_freep(&res->console_path);
 	pv_freep(&res->json);
 	pv_freep(&res->text);
+	pv_vars_done(&res->measured);
 }

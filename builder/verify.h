@@ -30,6 +30,7 @@ struct pv_verify_request {
 	const char *firmware;
 	unsigned deadline_s;		/* 0: PV_VERIFY_DEADLINE_S */
 	bool no_load;			/* without the load test */
+	bool measure;			/* for compare.h: counts more (takes longer), leaves no records */
 	bool fresh;			/* without a saved dom0 */
 	const char *extra_disk;
 	const char *record_dir;		/* where the records go; NULL: the image's folder */
@@ -45,6 +46,10 @@ struct pv_verify_result {
 	char *json_path, *console_path;
 	char *json;			/* what is in json_path */
 	char *text;			/* for people */
+	/* Of a measured boot; else empty: "guest.", "dom0.", "driver." and "seen." before the names of the evidence's probe,
+	 * dom0, the driver's facts and the evidence's measured; "outside.http_status"; "run.image_sha256", "run.format",
+	 * "run.driver", "run.why", "run.memory", "run.vcpus". */
+	struct pv_vars measured;
 };
 void pv_verify_result_done(struct pv_verify_result *res);
 #define pv_autoverified __attribute__((cleanup(pv_verify_result_done))) struct pv_verify_result
@@ -56,7 +61,8 @@ int pv_verify_possible(const struct pv_verify_request *req, uint64_t memory, str
  * DIR/verdict.json and DIR/console.log; beside an image without a manifest, IMAGE.verdict.json and IMAGE.console.log. Returns 0
  * when there is a verdict, whatever it says; -1 (PV_ERR_HOST, PV_ERR_STAGE, PV_ERR_USAGE, interrupted) when there is
  * none, and then writes nothing. The image is never written. Needs a process with one thread: enters the builder
- * namespace where the driver wants it. */
+ * namespace where the driver wants it. A measured boot writes no records: json, text are NULL, and the paths only say
+ * where they would be. */
 int pv_verify(const struct pv_verify_request *req, struct pv_verify_result *ret, struct pv_error *err) PV_MUST_CHECK;
 
 #endif

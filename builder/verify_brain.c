@@ -21,12 +21,19 @@ enum {
 	OUTSIDE_MS = 90000,		/* for all that is asked from outside */
 	LOAD_MS = 400000,
 	WATCH_S = 8,			/* how long Apache is held at its limit */
+	MEASURE_MS = 150000,
+	PULL_AFTER_MS = 3000,
+	TRACE_S = 12,			/* the probe waits 4 s before it reads the disk, and so do we with the file */
 };
 
-enum state { STARTING, BOOTING, ASKING, LOADING, LAST_WORDS };
+enum state { STARTING, BOOTING, ASKING, LOADING, MEASURING, LAST_WORDS };
 
 /* What is asked of the agent; each is asked once at a time. */
-enum question { ASK_FACTS, ASK_SCREEN, ASK_HTTP, ASK_MEMCACHED, ASK_SSH, ASK_FILL, ASK_WATCH, ASK_HOLD, ASK_CREATE, QUESTIONS };
+enum question {
+	ASK_FACTS, ASK_SCREEN, ASK_HTTP, ASK_MEMCACHED, ASK_SSH, ASK_FILL, ASK_WATCH, ASK_HOLD, ASK_CREATE,
+	ASK_DISK_EXITS, ASK_STATS, ASK_NET_EXITS, ASK_PULL, ASK_STATS_AFTER,
+	QUESTIONS
+};
 
 struct answer {
 	unsigned id;			/* 0: not asked */
@@ -136,6 +143,16 @@ static void take_words(struct pv_vars *into, const struct answer *a, const char 
 	pv_strv_done(&split.lines);
 }
 
+/* name=value lines, or the words of a failure as the value of `otherwise`. */
+static void take_measured(struct pv_brain *brain, const struct answer *a, const char *prefix, const char *otherwise)
+{
+	struct pv_vars *into = &brain->seen->measured;
+
+	take_values(into, a, prefix);
+	if (a->status != 0 && otherwise)
+		pv_vars_set(into, otherwise, a->lines.n > 0 ? a->lines.v[0] : "no answer");
+}
+
 static void take_screen(struct pv_brain *brain, const struct answer *a)
 {
 	struct pv_strv *screen = &brain->seen->screen;
@@ -197,6 +214,21 @@ static void take_answer(struct pv_brain *brain, enum question q)
 	case ASK_HOLD:
 		take_words(&seen->load, a, "hold_");
 		break;
+	case ASK_DISK_EXITS:
+		take_measured(brain, a, "disk.", "disk.exits");
+		break;
+	case ASK_STATS:
+		take_measured(brain, a, "", NULL);
+		break;
+	case ASK_NET_EXITS:
+		take_measured(brain, a, "net.", "net.exits");
+		break;
+	case ASK_PULL:
+		take_measured(brain, a, "pull.", "pull");
+		break;
+	case ASK_STATS_AFTER:
+		take_measured(brain, a, "after.", NULL);
+		break;
 	default:
 		break;
 	}
@@ -254,6 +286,45 @@ static void go_on_loading(struct pv_brain *brain)
 	}
 }
 
+/* Only a guest that answers can be asked for a file. */
+static void begin_measuring(struct pv_brain *brain)
+{
+	mark(brain, "measure", "measuring");
+	enter(brain, MEASURING);
+	ask(brain, ASK_STATS, "stats");
+}
+
+static bool has_file(const struct pv_brain *brain)
+{
+	const char *status = pv_vars_get(&brain->seen->outside, "http_status");
+
+	return pv_frames_complete(brain->frames) && status && strlen(status) == 3;
+}
+
+static void go_on_measuring(struct pv_brain *brain)
+{
+	pv_autofree char *trace = pv_fmt("exits %d", TRACE_S);
+
+	if (waiting(brain, ASK_STATS))
+		return;
+	if (!has_file(brain)) {
+		last_words(brain);
+		return;
+	}
+	if (brain->answers[ASK_NET_EXITS].id == 0) {
+		enter(brain, MEASURING);	/* its time counts from here */
+		ask(brain, ASK_NET_EXITS, trace);
+	} else if (brain->answers[ASK_PULL].id == 0 && in_state(brain) > brain->req.pull_after_ms) {
+		ask(brain, ASK_PULL, "pull 80 /pvimg-pull");
+	}
+	if (answered(brain, ASK_PULL) && !waiting(brain, ASK_NET_EXITS) && brain->answers[ASK_STATS_AFTER].id == 0)
+		ask(brain, ASK_STATS_AFTER, "stats");
+	if (answered(brain, ASK_STATS_AFTER)) {
+		mark(brain, "measured", "measured");
+		last_words(brain);
+	}
+}
+
 static bool outside_done(const struct pv_brain *brain)
 {
 	return !waiting(brain, ASK_FACTS) && !waiting(brain, ASK_HTTP) && !waiting(brain, ASK_MEMCACHED) &&
@@ -265,15 +336,26 @@ static void advance(struct pv_brain *brain)
 {
 	if (brain->state == BOOTING && pv_frames_complete(brain->frames)) {
 		mark(brain, "report", "the guest's report is here");
-		begin_asking(brain);
+		/* What is asked would be among what is traced. */
+		if (!waiting(brain, ASK_DISK_EXITS))
+			begin_asking(brain);
 	}
 	if (brain->state == BOOTING && pv_verdict_up(brain->seen) &&
 	    pv_clock_ms() - brain->heard > QUIET_MS) {
 		mark(brain, "quiet", "up, without a report of the guest's own");
 		begin_asking(brain);
 	}
-	if (brain->state == ASKING && (outside_done(brain) || in_state(brain) > OUTSIDE_MS))
-		begin_load(brain);
+	if (brain->state == ASKING && (outside_done(brain) || in_state(brain) > OUTSIDE_MS)) {
+		if (brain->req.measure)
+			begin_measuring(brain);
+		else
+			begin_load(brain);
+	}
+	if (brain->state == MEASURING) {
+		go_on_measuring(brain);
+		if (brain->state == MEASURING && in_state(brain) > MEASURE_MS)
+			last_words(brain);
+	}
 	if (brain->state == LOADING) {
 		go_on_loading(brain);
 		if (brain->state == LOADING && in_state(brain) > LOAD_MS)
@@ -307,7 +389,7 @@ static void look_for_an_end(struct pv_brain *brain)
 		seen->silent = true;
 		last_words(brain);
 	} else if (brain->hello && pv_clock_ms() - brain->hello > (uint64_t)brain->req.deadline_s * 1000 &&
-		   brain->state != LOADING) {
+		   brain->state != LOADING && brain->state != MEASURING) {
 		seen->deadline = true;
 		last_words(brain);
 	}
@@ -331,6 +413,16 @@ static void on_hello(void *ctx, const char *facts)
 	enter(brain, BOOTING);
 }
 
+/* The probe is about to read the disk. A guest that lies about it spoils its own numbers only. */
+static void trace_disk(struct pv_brain *brain, const char *text)
+{
+	pv_autofree char *word = pv_fmt("PVIMG-MEASURE %s disk", brain->req.nonce);
+	pv_autofree char *trace = pv_fmt("exits %d", TRACE_S);
+
+	if (brain->req.measure && brain->state == BOOTING && brain->answers[ASK_DISK_EXITS].id == 0 && strstr(text, word))
+		ask(brain, ASK_DISK_EXITS, trace);
+}
+
 static const struct {
 	const char *text, *mark, *words;
 } phases[] = {
@@ -352,6 +444,7 @@ static void on_console(void *ctx, const char *text)
 		return;
 	}
 	pv_evidence_line(brain->seen, since_start(brain), text);
+	trace_disk(brain, text);
 	for (size_t i = 0; i < PV_COUNT(phases); i++)
 		if (strstr(text, phases[i].text) && !strstr(text, "nitramfs)") && !strstr(text, "dracut"))
 			mark(brain, phases[i].mark, phases[i].words);
@@ -440,6 +533,8 @@ int pv_brain_new(const struct pv_brain_request *req, struct pv_evidence *seen, s
 	brain->req = *req;
 	if (brain->req.screen_every_ms == 0)
 		brain->req.screen_every_ms = PV_BRAIN_SCREEN_MS;
+	if (brain->req.pull_after_ms == 0)
+		brain->req.pull_after_ms = PULL_AFTER_MS;
 	brain->seen = seen;
 	brain->console = console;
 	brain->frames = pv_frames_new(req->nonce);

@@ -16,11 +16,13 @@
 struct pv_brain_request {
 	const char *nonce;		/* of the guest's frames */
 	bool load;			/* make the load test */
+	bool measure;			/* ask what compare wants to know (evidence: measured), once all else is seen */
 	unsigned workers;		/* Apache's limit, to be held; 0: unknown */
 	unsigned deadline_s;		/* since the agent's hello */
 	unsigned silence_ms;		/* a kernel that says nothing for so long before its first program is given up
 					 * (evidence: silent); 0: never */
 	unsigned screen_every_ms;	/* how often the screen is read before the kernel speaks; 0: PV_BRAIN_SCREEN_MS */
+	unsigned pull_after_ms;		/* measuring: how long tracing has to begin before the file is fetched; 0: 3000 */
 	const char *console_path;	/* the console's log is written there as it comes */
 	const char *image;		/* for the log's lines */
 	struct pv_log *log;

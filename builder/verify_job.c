@@ -126,7 +126,7 @@ int pv_job_make(const struct pv_verify_request *req, const struct pv_settings *s
 		return -1;
 	const struct pv_seed_request seed = {
 		.nonce = job.nonce, .public_key = public_key, .scripts_dir = req->paths->scripts_dir,
-		.settings = settings, .ntp = "10.77.0.1",
+		.settings = settings, .ntp = "10.77.0.1", .measure = req->measure,
 	};
 	if (pv_seed_write(&seed, job.seed, err) < 0)
 		return -1;
