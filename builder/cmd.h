@@ -40,6 +40,7 @@ pv_cmd_fn pv_cmd_lock;
 pv_cmd_fn pv_cmd_list;
 pv_cmd_fn pv_cmd_lint;
 pv_cmd_fn pv_cmd_verify;
+pv_cmd_fn pv_cmd_compare;
 pv_cmd_fn pv_cmd_reproduce;
 pv_cmd_fn pv_cmd_diff;
 pv_cmd_fn pv_cmd_doctor;

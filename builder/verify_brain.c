@@ -23,7 +23,6 @@ enum {
 	WATCH_S = 8,			/* how long Apache is held at its limit */
 	MEASURE_MS = 150000,
 	PULL_AFTER_MS = 3000,
-	TRACE_S = 12,			/* the probe waits 4 s before it reads the disk, and so do we with the file */
 };
 
 enum state { STARTING, BOOTING, ASKING, LOADING, MEASURING, LAST_WORDS };
@@ -303,8 +302,6 @@ static bool has_file(const struct pv_brain *brain)
 
 static void go_on_measuring(struct pv_brain *brain)
 {
-	pv_autofree char *trace = pv_fmt("exits %d", TRACE_S);
-
 	if (waiting(brain, ASK_STATS))
 		return;
 	if (!has_file(brain)) {
@@ -313,7 +310,7 @@ static void go_on_measuring(struct pv_brain *brain)
 	}
 	if (brain->answers[ASK_NET_EXITS].id == 0) {
 		enter(brain, MEASURING);	/* its time counts from here */
-		ask(brain, ASK_NET_EXITS, trace);
+		ask(brain, ASK_NET_EXITS, "exits " PV_BRAIN_TRACE_S);
 	} else if (brain->answers[ASK_PULL].id == 0 && in_state(brain) > brain->req.pull_after_ms) {
 		ask(brain, ASK_PULL, "pull 80 /pvimg-pull");
 	}
@@ -417,10 +414,9 @@ static void on_hello(void *ctx, const char *facts)
 static void trace_disk(struct pv_brain *brain, const char *text)
 {
 	pv_autofree char *word = pv_fmt("PVIMG-MEASURE %s disk", brain->req.nonce);
-	pv_autofree char *trace = pv_fmt("exits %d", TRACE_S);
 
 	if (brain->req.measure && brain->state == BOOTING && brain->answers[ASK_DISK_EXITS].id == 0 && strstr(text, word))
-		ask(brain, ASK_DISK_EXITS, trace);
+		ask(brain, ASK_DISK_EXITS, "exits " PV_BRAIN_TRACE_S);
 }
 
 static const struct {

@@ -13,6 +13,10 @@
 /* Reading the screen costs dom0 more than a second where it is emulated, and GRUB's disk waits for dom0 then. */
 #define PV_BRAIN_SCREEN_MS 25000u
 
+/* Measuring: how long exits are traced, in seconds. The probe waits 4 s before it reads the disk, and the brain waits
+ * before it has the file fetched. */
+#define PV_BRAIN_TRACE_S "12"
+
 struct pv_brain_request {
 	const char *nonce;		/* of the guest's frames */
 	bool load;			/* make the load test */
