@@ -4,7 +4,7 @@
 
 #include "compare.h"
 
-#define CELL_MAX 32u			/* columns of a value; the rest is in compare.json */
+#define CELL_MAX 24u			/* columns of a value; the rest is in compare.json */
 
 /* Terminal columns: a UTF-8 character is one. */
 static size_t columns(const char *text)

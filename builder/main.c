@@ -52,7 +52,7 @@ static const struct command commands[] = {
 	{ "list", "", "list the recipes", pv_cmd_list, FOR_LIST, 0, 0 },
 	{ "lint", "IMAGE", "check a finished raw image without booting it", pv_cmd_lint, FOR_LINT, 1, 1 },
 	{ "verify", "IMAGE", "boot an image as a PVHVM guest under Xen and judge it", pv_cmd_verify, FOR_VERIFY, 1, 1 },
-	{ "compare", "IMAGE", "boot an image as PVHVM, HVM, PVH and PV and count what each takes", pv_cmd_compare,
+	{ "compare", "IMAGE", "boot an image in four ways and count what each takes", pv_cmd_compare,
 	  FOR_COMPARE, 1, 1 },
 	{ "reproduce", "NAME", "build twice in different conditions and compare", pv_cmd_reproduce, FOR_REPRODUCE, 1, 1 },
 	{ "diff", "A B", "tell what two images or results differ in", pv_cmd_diff, FOR_DIFF, 2, 2 },

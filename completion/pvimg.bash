@@ -7,7 +7,7 @@ _pvimg()
 	command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify reproduce diff doctor clean help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify compare reproduce diff doctor cache clean help --version" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -56,11 +56,11 @@ _pvimg()
 	build | plan | lock | reproduce)
 		mapfile -t COMPREPLY < <(compgen -W "$(pvimg list 2>/dev/null | cut -d' ' -f1)" -- "$cur")
 		;;
-	lint | verify | diff)
+	lint | verify | compare | diff)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify reproduce diff doctor clean" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify compare reproduce diff doctor cache clean" -- "$cur")
 		;;
 	esac
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# What pvimg verify refuses before anything is started: each with one line, the right exit code, and no record written.
+# What pvimg verify and compare refuse before anything is started: each with one line, the right exit code, and no record written.
 set -eu
-path=
+path= cmd=verify
 dir=$TMP/images
 mkdir -p "$dir"
 bad=0
@@ -12,14 +12,14 @@ refuses() {
 	code=$1 want=$2
 	shift 2
 	rc=0
-	XDG_CACHE_HOME=$TMP/cache timeout 60 env PATH="${path:-$PATH}" "$PVIMG" verify "$@" >"$TMP/out" 2>"$TMP/err" </dev/null || rc=$?
+	XDG_CACHE_HOME=$TMP/cache timeout 60 env PATH="${path:-$PATH}" "$PVIMG" "$cmd" "$@" >"$TMP/out" 2>"$TMP/err" </dev/null || rc=$?
 	if [ "$rc" -ne "$code" ] || ! grep -qE -- "$want" "$TMP/err" || [ "$(grep -c '^pvimg: ' "$TMP/err")" -ne 1 ]; then
-		echo "BAD  verify $*: exit $rc, wanted $code and '$want':"
+		echo "BAD  $cmd $*: exit $rc, wanted $code and '$want':"
 		cat "$TMP/out" "$TMP/err"
 		bad=$((bad + 1))
 	fi
 	left=$(find "$dir" "$TMP/cache/pvimg/work" -name '*.json' -o -name '*console.log' -o -name '*verify*' 2>/dev/null || :)
-	[ -z "$left" ] || { echo "BAD  verify $* left $left"; bad=$((bad + 1)); }
+	[ -z "$left" ] || { echo "BAD  $cmd $* left $left"; bad=$((bad + 1)); }
 }
 
 good=$dir/good.raw
@@ -60,4 +60,15 @@ path=
 refuses 4 'xl|dom0' "$good" --driver xl
 refuses 4 'kvm|QEMU' "$good" --driver kvm-xen
 refuses 4 'OvmfXen|OVMF' "$good" --firmware uefi
+cmd=compare
+refuses 2 'IMAGE is missing'
+refuses 2 '--as: no such option of compare' "$good" --as pv
+refuses 2 '--memory 1000000' "$good" --memory 1000000
+refuses 1 'compare: .*No such file' "$dir/nothing.raw"
+refuses 1 'cut off' "$dir/short.raw"
+refuses 1 'backing file' "$dir/backed.qcow2"
+refuses 1 'cannot write the verdict' "$good" --out "$dir/nowhere"
+path=$TMP/bin
+refuses 4 'qemu-system-x86_64' "$good" --driver xen-in-qemu
+path=
 [ "$bad" -eq 0 ]

@@ -42,6 +42,10 @@ console)
 	exec cat
 	;;
 qemu-monitor-command)
+	if [ "$3" = 'info blockstats' ]; then
+		printf 'ide0-hd0: rd_bytes=1024 wr_bytes=512 rd_operations=2 wr_operations=1 flush_operations=0\r\n'
+		exit 0
+	fi
 	i=0
 	while [ $i -lt 250 ]; do
 		printf '%016x: 0x07690748 0x07200721 0x07200720 0x07010720\n' $((753664 + 16 * i))
@@ -131,8 +135,20 @@ conversation() {
 	wait_for '> 8 no such script'
 	tell 9 hold 3 1
 	wait_for '> 9 held=0 answered=0 refused=3 failed=0'
-	tell 10 end
+	tell 10 stats
+	wait_for '> 10 dm-ide0-hd0.rd_operations=2'
+	wait_for '> 10 dm-ide0-hd0.wr_bytes=512'
 	wait_for '= 10 0'
+	! grep -q '^> 10 .*flush' "$TMP/out" || fail "stats: more than was asked for"
+	tell 11 pull 9 /
+	wait_for '> 11 refused'
+	wait_for '= 11 1'
+	# Xen's tracing is its owner's
+	tell 12 exits 1
+	wait_for '> 12 not traced in a dom0 of somebody else'
+	wait_for '= 12 1'
+	tell 13 end
+	wait_for '= 13 0'
 	over conversation
 }
 
@@ -162,6 +178,9 @@ failures() {
 	tell 2 facts
 	wait_for '> 2 no guest'
 	wait_for '= 2 1'
+	tell 4 stats
+	wait_for '> 4 no guest'
+	wait_for '= 4 1'
 	rm "$FAKE/refuse"
 	: >"$FAKE/foreign"
 	tell 3 create

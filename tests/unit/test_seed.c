@@ -2,6 +2,7 @@
 /* The seed disk: sound vfat, the same bytes each time, user and probe in it; and the probe's report comes through. */
 #include "check.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,13 +131,14 @@ static void test_user_data(void **state)
 	pv_vars_set(&settings.memcached, "maxbytes", "1");
 	pv_vars_set(&settings.apache, "MaxRequestWorkers", "800");
 	req.settings = &settings;
+	req.measure = true;
 	assert_int_equal(pv_seed_write(&req, "seed", &err), 0);
 	pv_autofree char *data = member("seed", "::user-data");
 	assert_true(pv_starts(data, "Content-Type: multipart/mixed;"));
 	assert_non_null(strstr(data, "\n    ssh_authorized_keys: [\"" KEY "\"]\n"));
 	assert_non_null(strstr(data, "\n    lock_passwd: true\n"));
 	assert_non_null(strstr(data, "\nContent-Type: text/cloud-boothook\n\n#!/bin/sh\nexec systemd-run "));
-	assert_non_null(strstr(data, "\n__DATA__\nnonce " NONCE "\nntp 10.77.0.1\nsysctl net.core.somaxconn\n"
+	assert_non_null(strstr(data, "\n__DATA__\nnonce " NONCE "\nntp 10.77.0.1\nmeasure yes\nsysctl net.core.somaxconn\n"
 				     "memcached maxbytes\napache MaxRequestWorkers\n\n--pvimg--\n"));
 	/* a mail in 7 bits, whose parts hold no line that ends them */
 	for (const char *p = data; *p; p++)
@@ -210,12 +212,10 @@ static void make_apache(void)
 	write_text("apache/conf/z.conf", "maxrequestworkers   \"800\"  \nTimeout 60\n");
 }
 
-/* As the guest runs it, but on this machine and at once: its checksum, base64 and gzip against frames.c. */
-static void test_probe(void **state)
+/* As the guest runs it, but on this machine and at once: its checksum, base64 and gzip against frames.c. What it was
+ * told goes behind __DATA__; *ret_console is what it wrote. The caller frees both. */
+static struct pv_vars run_probe(const char *data, char **ret_console)
 {
-	static const char data[] = "nonce " NONCE "\nwait no\nsets 1\nchrony 0\nscratch .\ndevice console\n"
-		"apache_conf apache/apache2.conf\napache Timeout\napache MaxRequestWorkers\napache ThreadLimit\n"
-		"apache ServerLimit\napache KeepAlive\nsysctl kernel.ostype\nsysctl no.such\n";
 	const char *const argv[] = { "perl", "-x", "probe", NULL };
 	pv_autofree char *path = pv_path_join(root, "scripts/guest/probe");
 	pv_autofree char *probe = NULL, *console = NULL;
@@ -223,14 +223,13 @@ static void test_probe(void **state)
 	struct pv_vars facts = { 0 };
 	pv_autoerror err = PV_ERROR_INIT;
 
-	(void)state;
-	make_apache();
 	assert_int_equal(pv_read_file(path, 1 << 20, &probe, NULL, NULL), 0);
 	pv_autofree char *text = pv_fmt("#!/bin/sh\nexec false \"$0\"\n%s%s", probe, data);
 	write_text("probe", text);
 	write_text("console", "pvimg login: ");
 	free(output(argv));
 	assert_int_equal(pv_read_file("console", 1 << 20, &console, NULL, NULL), 0);
+	*ret_console = pv_xstrdup(console);
 	for (char *line = console, *end; line; line = end) {
 		end = strchr(line, '\n');
 		if (end)
@@ -240,6 +239,21 @@ static void test_probe(void **state)
 	assert_true(pv_frames_complete(frames));
 	if (pv_frames_report(frames, &facts, &err) < 0)
 		fail_msg("%s", err.text);
+	return facts;
+}
+
+static void test_probe(void **state)
+{
+	static const char data[] = "nonce " NONCE "\nwait no\nsets 1\nchrony 0\nscratch .\ndevice console\n"
+		"apache_conf apache/apache2.conf\napache Timeout\napache MaxRequestWorkers\napache ThreadLimit\n"
+		"apache ServerLimit\napache KeepAlive\nsysctl kernel.ostype\nsysctl no.such\n";
+	pv_autofree char *console = NULL;
+
+	(void)state;
+	make_apache();
+	struct pv_vars facts = run_probe(data, &console);
+	assert_null(strstr(console, "PVIMG-MEASURE"));
+	assert_null(pv_vars_get(&facts, "irq_total"));
 	assert_string_equal(pv_vars_get(&facts, "probe_version"), "1");
 	assert_string_equal(pv_vars_get(&facts, "sysctl.kernel.ostype"), "Linux");
 	assert_null(pv_vars_get(&facts, "sysctl.no.such"));
@@ -254,6 +268,48 @@ static void test_probe(void **state)
 	pv_vars_done(&facts);
 }
 
+static uint64_t number(const struct pv_vars *facts, const char *name)
+{
+	const char *value = pv_vars_get(facts, name);
+	uint64_t n = 0;
+
+	if (!value || pv_parse_u64(value, 0, INT64_MAX, &n) < 0)
+		fail_msg("%s: %s", name, value ? value : "(none)");
+	return n;
+}
+
+/* Told to measure: the word to dom0 before the disk is read, numbers, the file. */
+static void test_probe_measures(void **state)
+{
+	static const char data[] = "nonce " NONCE "\nwait no\nsets 1\nchrony 0\nscratch .\ndevice console\napache_conf none\n"
+		"measure yes\nmeasure_pause 0\nmeasure_disk disk\nwww www\n";
+	const char *const make_disk[] = { "truncate", "-s", "34M", "disk", NULL };
+	pv_autofree char *console = NULL;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(pv_mkdirs("www", 0755, NULL), 0);
+	free(output(make_disk));
+	struct pv_vars facts = run_probe(data, &console);
+	const char *word = strstr(console, "\nPVIMG-MEASURE " NONCE " disk\n");
+	assert_non_null(word);
+	assert_true(word < strstr(console, "\nPVIMG " NONCE " 0 "));
+	assert_true(number(&facts, "irq_local_timer") > 0);
+	assert_true(number(&facts, "irq_total") >= number(&facts, "irq_local_timer") + number(&facts, "irq_device"));
+	assert_int_equal(number(&facts, "pull_bytes"), 8 << 20);
+	assert_int_equal(stat("www/pvimg-pull", &st), 0);
+	assert_int_equal(st.st_size, 8 << 20);
+	assert_int_equal(st.st_mode & 0777, 0644);
+	int direct = open("disk", O_RDONLY | O_DIRECT | O_CLOEXEC);
+	if (direct >= 0) {
+		assert_int_equal(number(&facts, "disk_read_bytes"), 32 << 20);
+		(void)number(&facts, "disk_read_ms");
+		(void)number(&facts, "disk_irq_total");
+		close(direct);
+	}
+	pv_vars_done(&facts);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_user_data),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_probe),
+		cmocka_unit_test(test_probe_measures),
 	};
 
 	return cmocka_run_group_tests(tests, enter, leave);

@@ -20,7 +20,7 @@ struct talk {
 	struct pv_agent *agent;
 };
 
-static void begin_with(struct talk *t, unsigned silence_ms)
+static void begin_asking_for(struct talk *t, const struct pv_brain_request *wanted)
 {
 	pv_autoerror err = PV_ERROR_INIT;
 
@@ -28,11 +28,20 @@ static void begin_with(struct talk *t, unsigned silence_ms)
 	strcpy(t->dir, "/tmp/pvimg-brain.XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
 	t->console = pv_path_join(t->dir, "console.log");
-	const struct pv_brain_request req = { .nonce = NONCE, .load = false, .deadline_s = 600,
-					      .silence_ms = silence_ms, .screen_every_ms = 1,
-					      .console_path = t->console, .image = "test" };
+	struct pv_brain_request req = *wanted;
+	req.nonce = NONCE;
+	req.deadline_s = 600;
+	req.console_path = t->console;
+	req.image = "test";
 	assert_int_equal(pv_brain_new(&req, &t->seen, &t->brain, &err), 0);
 	t->agent = pv_brain_agent(t->brain);
+}
+
+static void begin_with(struct talk *t, unsigned silence_ms)
+{
+	const struct pv_brain_request wanted = { .silence_ms = silence_ms, .screen_every_ms = 1 };
+
+	begin_asking_for(t, &wanted);
 }
 
 static void begin(struct talk *t)
@@ -166,6 +175,112 @@ static void test_screen(void **state)
 	end(&t);
 }
 
+/* The whole of a report, as far as the brain looks. */
+static const char frame[] = "console PVIMG " NONCE " 0 1 18794188 AAAA\n";
+
+/* A guest that reported and answered from outside: HTTP/1.1 STATUS, or no network. */
+static void report_and_answer(struct talk *t, const char *http)
+{
+	pv_autofree char *answers = pv_fmt("> 4 domid 1\n= 4 0\n%s\n> 6 refused\n= 6 0\n> 7 login ok\n= 7 0\n", http);
+
+	say(t, "hello 1 x=y\nevent created 1\nconsole [    0.0] Linux version 6\n");
+	assert_asked(t, "1 clock\n2 create\n");
+	/* not of this run */
+	say(t, "console PVIMG-MEASURE 00000000000000000000000000000000 disk\n");
+	assert_asked(t, "");
+	say(t, "console PVIMG-MEASURE " NONCE " disk\n");
+	assert_asked(t, "3 exits 12\n");
+	say(t, "console PVIMG-MEASURE " NONCE " disk\n");
+	assert_asked(t, "");
+	say(t, frame);
+	/* nothing else is asked while exits are counted */
+	assert_non_null(pv_vars_get(&t->seen.marks, "report"));
+	assert_asked(t, "");
+	say(t, "> 3 exits_total=5\n> 3 exit.hlt=5\n= 3 0\n");
+	assert_asked(t, "4 facts\n5 http 80 /healthz\n6 tcp 11211\n7 ssh login.sh\n");
+	say(t, answers);
+	assert_asked(t, "8 stats\n");
+	assert_false(pv_agent_stopped(t->agent));
+}
+
+static void assert_measured(const struct talk *t, const char *name, const char *value)
+{
+	assert_string_equal(pv_vars_get(&t->seen.measured, name), value);
+}
+
+static void test_measure(void **state)
+{
+	static const struct pv_brain_request wanted = { .measure = true, .pull_after_ms = 1 };
+	struct talk t;
+
+	(void)state;
+	begin_asking_for(&t, &wanted);
+	report_and_answer(&t, "> 5 HTTP/1.1 200 OK\n> 5 \n> 5 ok\n= 5 0");
+	say(&t, "> 8 vbd-1-2048.rd_req=7\n> 8 some words = no value\n= 8 0\n");
+	assert_asked(&t, "9 exits 12\n");
+	usleep(5000);
+	pv_agent_tick(t.agent);
+	assert_asked(&t, "10 pull 80 /pvimg-pull\n");
+	say(&t, "> 10 bytes=8388608\n> 10 ms=90\n= 10 0\n");
+	/* what dom0 served is asked for when tracing is over */
+	assert_asked(&t, "");
+	say(&t, "> 9 no trace buffers\n= 9 1\n");
+	assert_asked(&t, "11 stats\n");
+	say(&t, "> 11 vbd-1-2048.rd_req=9\n= 11 0\n");
+	assert_true(pv_agent_stopped(t.agent));
+	assert_measured(&t, "disk.exits_total", "5");
+	assert_measured(&t, "disk.exit.hlt", "5");
+	assert_measured(&t, "vbd-1-2048.rd_req", "7");
+	assert_measured(&t, "after.vbd-1-2048.rd_req", "9");
+	assert_measured(&t, "net.exits", "no trace buffers");
+	assert_measured(&t, "pull.bytes", "8388608");
+	assert_null(pv_vars_get(&t.seen.measured, "pull"));
+	assert_int_equal(t.seen.measured.n, 7);
+	end(&t);
+}
+
+/* Without a network only what dom0 served can be had. */
+static void test_measure_without_network(void **state)
+{
+	static const struct pv_brain_request wanted = { .measure = true, .pull_after_ms = 1 };
+	struct talk t;
+
+	(void)state;
+	begin_asking_for(&t, &wanted);
+	report_and_answer(&t, "> 5 timeout\n= 5 1");
+	say(&t, "> 8 vbd-1-2048.rd_req=7\n= 8 0\n");
+	assert_asked(&t, "");
+	assert_true(pv_agent_stopped(t.agent));
+	end(&t);
+}
+
+/* The guest dies while it is measured: that is the end, as at any time. */
+static void test_measure_dies(void **state)
+{
+	static const struct pv_brain_request wanted = { .measure = true, .pull_after_ms = 1 };
+	struct talk t;
+
+	(void)state;
+	begin_asking_for(&t, &wanted);
+	report_and_answer(&t, "> 5 HTTP/1.1 200 OK\n= 5 0");
+	say(&t, "event ended crash\n");
+	assert_true(pv_agent_stopped(t.agent));
+	assert_string_equal(t.seen.ended, "crash");
+	end(&t);
+}
+
+/* Who does not measure asks nothing of it, whatever the guest says. */
+static void test_unmeasured(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	say(&t, "hello 1 x=y\nevent created 1\nconsole PVIMG-MEASURE " NONCE " disk\n");
+	assert_asked(&t, "1 clock\n2 create\n");
+	end(&t);
+}
+
 static void test_console_log(void **state)
 {
 	struct talk t;
@@ -201,6 +316,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_not_created), cmocka_unit_test(test_panic),
 		cmocka_unit_test(test_kernel_falls_silent), cmocka_unit_test(test_guest_ends), cmocka_unit_test(test_screen),
+		cmocka_unit_test(test_measure), cmocka_unit_test(test_measure_without_network),
+		cmocka_unit_test(test_measure_dies), cmocka_unit_test(test_unmeasured),
 		cmocka_unit_test(test_console_log), cmocka_unit_test(test_no_folder),
 	};
 
