@@ -21,6 +21,6 @@ int pv_cmd_compare(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_erro
 	const struct pv_compare_way *way = &res.compared.ways[PV_AS_PVHVM];
 	if (way->class == PV_CLASS_PVHVM)
 		return 0;
-	return pv_error_set(err, PV_ERR_VERDICT, "%s: %s%s%s", argv[0], pv_class_name(way->class), way->cause ? ": " : "",
-			    way->cause ? way->cause : "");
+	return pv_error_set(err, PV_ERR_VERDICT, "%s: %s%s%s", argv[0], pv_class_name(way->class),
+			    way->cause ? ": " : "", way->cause ? way->cause : "");
 }

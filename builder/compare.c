@@ -33,8 +33,8 @@ void pv_compare_result_done(struct pv_compare_result *res)
 	pv_freep(&res->text);
 }
 
-/* Whether the error is of this one way (no kernel to be found for PVH and PV, a driver that cannot do it); any other ends
- * the command. */
+/* Whether the error is of this one way (no kernel to be found for PVH and PV, a driver that cannot do it); any other
+ * ends the command. */
 static bool of_this_way(enum pv_boot_as as, const struct pv_error *err)
 {
 	return as != PV_AS_PVHVM && (err->kind == PV_ERR_STAGE || err->kind == PV_ERR_HOST);
@@ -76,22 +76,28 @@ static char *record_path(const char *verdict)
 	return pv_fmt("%.*scompare.json", (int)(strlen(verdict) - strlen("verdict.json")), verdict);
 }
 
-int pv_compare(const struct pv_verify_request *req, struct pv_compare_result *ret, struct pv_error *err)
+static int compare(const struct pv_verify_request *req, struct pv_compare_result *res, struct pv_error *err)
 {
-	pv_autocompared res = { .json = NULL };
 	pv_autofree char *verdict = NULL;
 	const char *slash = strrchr(req->image, '/');
 
-	res.compared.image = pv_xstrdup(slash ? slash + 1 : req->image);
+	res->compared.image = pv_xstrdup(slash ? slash + 1 : req->image);
 	for (size_t i = 0; i < PV_COMPARE_WAYS; i++)
 		if (pv_proc_check_interrupt(err) < 0 ||
-		    boot(req, (enum pv_boot_as)i, &res.compared.ways[i], &verdict, err) < 0)
-			return pv_error_wrap(err, "compare");
-	pv_compare_measure(&res.compared);
-	res.json_path = record_path(verdict);
-	res.json = pv_compare_json(&res.compared);
-	res.text = pv_compare_text(&res.compared);
-	if (pv_write_file(res.json_path, res.json, strlen(res.json), 0644, err) < 0)
+		    boot(req, (enum pv_boot_as)i, &res->compared.ways[i], &verdict, err) < 0)
+			return -1;
+	pv_compare_measure(&res->compared);
+	res->json_path = record_path(verdict);
+	res->json = pv_compare_json(&res->compared);
+	res->text = pv_compare_text(&res->compared);
+	return pv_write_file(res->json_path, res->json, strlen(res->json), 0644, err);
+}
+
+int pv_compare(const struct pv_verify_request *req, struct pv_compare_result *ret, struct pv_error *err)
+{
+	pv_autocompared res = { .json = NULL };
+
+	if (compare(req, &res, err) < 0)
 		return pv_error_wrap(err, "compare");
 	*ret = res;
 	res = (struct pv_compare_result){ .json = NULL };

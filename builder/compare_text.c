@@ -44,8 +44,9 @@ static void add_padded(struct pv_str *out, const char *text, size_t width, bool 
 
 static char *label(const struct pv_metric *m)
 {
-	return m->unit && !pv_streq(m->unit, m->name) && !strstr(m->name, m->unit) ? pv_fmt("%s (%s)", m->name, m->unit) :
-	       pv_xstrdup(m->name);
+	if (!m->unit || strstr(m->name, m->unit))
+		return pv_xstrdup(m->name);
+	return pv_fmt("%s (%s)", m->name, m->unit);
 }
 
 struct widths {
@@ -80,12 +81,15 @@ static void add_head(struct pv_str *out, const struct pv_compare *c)
 	pv_autofree char *size = pv_size_text(bytes);
 	pv_str_addf(out, "  image   %s (%s, sha256 %.12s...)\n", image, format ? format : "?", sha256 ? sha256 : "?");
 	pv_str_addf(out, "  guest   %s, vcpus: %s\n", size, vcpus ? vcpus : "?");
-	pv_str_addf(out, "  driver  %s%s%s\n", driver ? driver : "?", accel ? ", accelerator " : "", accel ? accel : "");
+	pv_str_addf(out, "  driver  %s%s%s\n", driver ? driver : "?", accel ? ", accelerator " : "",
+		    accel ? accel : "");
 	if (c->emulated)
-		pv_str_add(out, "  The processors are emulated: the counts are the result, times say nothing about Xen.\n");
+		pv_str_add(out, "  The processors are emulated: the counts are the result, "
+			   "times say nothing about Xen.\n");
 }
 
-static void add_row(struct pv_str *out, const struct pv_compare *c, const struct pv_metric *m, const struct widths *w)
+static void add_row(struct pv_str *out, const struct pv_compare *c, const struct pv_metric *m,
+		    const struct widths *w)
 {
 	pv_autofree char *name = label(m);
 

@@ -415,7 +415,8 @@ static void trace_disk(struct pv_brain *brain, const char *text)
 {
 	pv_autofree char *word = pv_fmt("PVIMG-MEASURE %s disk", brain->req.nonce);
 
-	if (brain->req.measure && brain->state == BOOTING && brain->answers[ASK_DISK_EXITS].id == 0 && strstr(text, word))
+	if (brain->req.measure && brain->state == BOOTING && brain->answers[ASK_DISK_EXITS].id == 0 &&
+	    strstr(text, word))
 		ask(brain, ASK_DISK_EXITS, "exits " PV_BRAIN_TRACE_S);
 }
 

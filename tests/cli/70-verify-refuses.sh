@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What pvimg verify and compare refuse before anything is started: each with one line, the right exit code, and no record written.
 set -eu
-path= cmd=verify
+path=
+cmd=verify
 dir=$TMP/images
 mkdir -p "$dir"
 bad=0
