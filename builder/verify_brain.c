@@ -23,6 +23,7 @@ enum {
 	WATCH_S = 8,			/* how long Apache is held at its limit */
 	MEASURE_MS = 150000,
 	PULL_AFTER_MS = 3000,
+	TRACED_MS = 40000,		/* for what is still traced when the report is here */
 };
 
 enum state { STARTING, BOOTING, ASKING, LOADING, MEASURING, LAST_WORDS };
@@ -48,7 +49,7 @@ struct pv_brain {
 	struct pv_frames *frames;
 	FILE *console;
 	enum state state;
-	uint64_t started, hello, state_since, screen_asked, heard;	/* ms */
+	uint64_t started, hello, state_since, screen_asked, heard, reported;	/* ms */
 	struct answer answers[QUESTIONS];
 };
 
@@ -333,8 +334,10 @@ static void advance(struct pv_brain *brain)
 {
 	if (brain->state == BOOTING && pv_frames_complete(brain->frames)) {
 		mark(brain, "report", "the guest's report is here");
+		if (brain->reported == 0)
+			brain->reported = pv_clock_ms();
 		/* What is asked would be among what is traced. */
-		if (!waiting(brain, ASK_DISK_EXITS))
+		if (!waiting(brain, ASK_DISK_EXITS) || pv_clock_ms() - brain->reported > TRACED_MS)
 			begin_asking(brain);
 	}
 	if (brain->state == BOOTING && pv_verdict_up(brain->seen) &&

@@ -56,6 +56,7 @@ static void make(struct pv_compare *c)
 	set_all(&c->ways[3].measured, pv);
 	pv_vars_set(&c->ways[0].timeline, "total", "43210");
 	pv_vars_set(&c->ways[1].timeline, "total", "98765");
+	pv_vars_set(&c->ways[2].timeline, "total", "1");	/* nor this */
 }
 
 static const struct pv_metric *find(const struct pv_compare *c, const char *group, const char *name)
