@@ -21,7 +21,8 @@ PKG_CONFIG ?= pkg-config
 # pkg-config's name:Debian's package
 PKG_DEBS := libcyaml:libcyaml-dev yaml-0.1:libyaml-dev jansson:libjansson-dev libarchive:libarchive-dev \
 	ext2fs:libext2fs-dev com_err:comerr-dev fdisk:libfdisk-dev uuid:uuid-dev blkid:libblkid-dev \
-	libcurl:libcurl4-openssl-dev openssl:libssl-dev libseccomp:libseccomp-dev zlib:zlib1g-dev
+	libcurl:libcurl4-openssl-dev openssl:libssl-dev libseccomp:libseccomp-dev zlib:zlib1g-dev libzstd:libzstd-dev \
+	libdeflate:libdeflate-dev libxxhash:libxxhash-dev expat:libexpat1-dev
 PKGS := $(foreach p,$(PKG_DEBS),$(firstword $(subst :, ,$(p))))
 
 comma := ,

@@ -20,7 +20,7 @@ struct pv_opts {
 	const char *driver, *firmware, *ovmf, *format, *as, *extra_disk, *as_user;
 	uint64_t memory, cache_limit;	/* bytes; 0: not said, as are the numbers below */
 	unsigned jobs, vcpus, deadline_s;
-	bool json, verbose, no_wait, allow_older, explain, all, no_verify, no_load, no_saved, on_disk;
+	bool json, verbose, no_wait, allow_older, explain, all, no_verify, no_load, no_saved, on_disk, pad;
 	bool locked, no_lock, offline, update;
 };
 
@@ -43,6 +43,9 @@ pv_cmd_fn pv_cmd_verify;
 pv_cmd_fn pv_cmd_compare;
 pv_cmd_fn pv_cmd_reproduce;
 pv_cmd_fn pv_cmd_diff;
+pv_cmd_fn pv_cmd_export;
+pv_cmd_fn pv_cmd_import;
+pv_cmd_fn pv_cmd_inspect;
 pv_cmd_fn pv_cmd_doctor;
 pv_cmd_fn pv_cmd_clean;
 pv_cmd_fn pv_cmd_cache;

@@ -69,18 +69,33 @@ static int refuse_magic(const char *path, const struct magic *m, struct pv_error
 			    "disk: --format raw)", path, m->what);
 }
 
+static const struct magic *find_magic(const uint8_t *head, size_t len)
+{
+	for (size_t i = 0; i < PV_COUNT(magics); i++) {
+		const struct magic *m = &magics[i];
+
+		if (m->offset + m->len <= len && memcmp(head + m->offset, m->bytes, m->len) == 0)
+			return m;
+	}
+	return NULL;
+}
+
+const char *pv_diskfile_foreign(const uint8_t *head, size_t len)
+{
+	const struct magic *m = find_magic(head, len);
+
+	return m ? m->what : NULL;
+}
+
 /* A boot sector ends with 55 aa; its code may begin like anything, but not like a tar. */
 static int check_magics(const struct pv_diskfile *d, const uint8_t *head, size_t len, struct pv_error *err)
 {
 	static const struct magic footer = { 0, BYTES("conectix"), "a VHD of fixed size", "vpc" };
 	uint8_t tail[SECTOR];
+	const struct magic *m = find_magic(head, len);
 
-	for (size_t i = 0; i < PV_COUNT(magics); i++) {
-		const struct magic *m = &magics[i];
-
-		if (m->offset + m->len <= len && memcmp(head + m->offset, m->bytes, m->len) == 0)
-			return refuse_magic(d->path, m, err);
-	}
+	if (m)
+		return refuse_magic(d->path, m, err);
 	/* A VHD's footer may be of 511 bytes, from old times. */
 	for (uint64_t back = SECTOR - 1; back <= SECTOR; back++) {
 		if (d->file_size < back)

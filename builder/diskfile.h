@@ -3,6 +3,7 @@
 #ifndef PV_DISKFILE_H
 #define PV_DISKFILE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "digest.h"
@@ -31,6 +32,9 @@ int pv_diskfile_open(const char *path, const char *format, struct pv_diskfile *r
 	PV_MUST_CHECK;
 void pv_diskfile_done(struct pv_diskfile *disk);
 #define pv_autodiskfile __attribute__((cleanup(pv_diskfile_done))) struct pv_diskfile
+
+/* What a file that begins like this is, when it is no raw disk: "a VMDK", "a zip archive"; NULL: nothing that is known. */
+const char *pv_diskfile_foreign(const uint8_t *head, size_t len);
 
 const char *pv_disk_format_name(enum pv_disk_format format);
 

@@ -34,8 +34,12 @@ enum {
 	FOR_DIFF = 1u << 9,
 	FOR_CACHE = 1u << 10,
 	FOR_COMPARE = 1u << 11,
-	FOR_ALL = (1u << 12) - 1,
+	FOR_EXPORT = 1u << 12,
+	FOR_IMPORT = 1u << 13,
+	FOR_INSPECT = 1u << 14,
+	FOR_ALL = (1u << 15) - 1,
 	FOR_RECIPE = FOR_BUILD | FOR_PLAN | FOR_LOCK | FOR_REPRODUCE,
+	FOR_BOOT = FOR_VERIFY | FOR_COMPARE,
 };
 
 struct command {
@@ -56,6 +60,9 @@ static const struct command commands[] = {
 	  FOR_COMPARE, 1, 1 },
 	{ "reproduce", "NAME", "build twice in different conditions and compare", pv_cmd_reproduce, FOR_REPRODUCE, 1, 1 },
 	{ "diff", "A B", "tell what two images or results differ in", pv_cmd_diff, FOR_DIFF, 2, 2 },
+	{ "export", "IMAGE", "write a raw image in the formats that clouds take", pv_cmd_export, FOR_EXPORT, 1, 1 },
+	{ "import", "FILE", "make a raw disk of a VHD, XVA, qcow2 or packed image", pv_cmd_import, FOR_IMPORT, 1, 1 },
+	{ "inspect", "FILE", "tell what an image file is, what is in it, and its faults", pv_cmd_inspect, FOR_INSPECT, 1, 1 },
 	{ "doctor", "", "tell what this host can and cannot do", pv_cmd_doctor, FOR_DOCTOR, 0, 0 },
 	{ "cache", "[WHAT]", "du, gc or verify: what builds keep for later ones", pv_cmd_cache, FOR_CACHE, 0, 1 },
 	{ "clean", "", "remove what interrupted builds left", pv_cmd_clean, FOR_CLEAN, 0, 0 },
@@ -68,10 +75,10 @@ struct option_row {
 };
 
 static const struct option_row options[] = {
-	{ "out", "DIR", "put results there (default: out/images; verify: beside it)", 'o',
-	  FOR_BUILD | FOR_DOCTOR | FOR_CLEAN | FOR_VERIFY | FOR_COMPARE | FOR_REPRODUCE },
+	{ "out", "DIR", "put results there (default: out/images; of a file: beside it)", 'o',
+	  FOR_BUILD | FOR_DOCTOR | FOR_CLEAN | FOR_BOOT | FOR_REPRODUCE | FOR_EXPORT | FOR_IMPORT },
 	{ "cache", "DIR", "store and work folders (default: ~/.cache/pvimg)", 'c',
-	  FOR_RECIPE | FOR_DOCTOR | FOR_CLEAN | FOR_VERIFY | FOR_COMPARE | FOR_CACHE },
+	  FOR_RECIPE | FOR_DOCTOR | FOR_CLEAN | FOR_BOOT | FOR_INSPECT | FOR_CACHE },
 	{ "cache-limit", "SIZE", "the cache may have that much (default: 20GiB)", 'Q', FOR_BUILD | FOR_CACHE },
 	{ "recipes", "DIR", "recipes are in DIR, overlays in DIR/../overlays", 'r', FOR_RECIPE | FOR_LIST },
 	{ "suite", "NAME", "another suite of the same distribution", 's', FOR_RECIPE },
@@ -79,30 +86,33 @@ static const struct option_row options[] = {
 	{ "security", "URL", "archive of security updates; none: without them", 'S', FOR_RECIPE },
 	{ "keyring", "FILE", "keys that sign the archive", 'k', FOR_RECIPE },
 	{ "set", "KEY=VALUE", "another value for a recipe's key; may be repeated", 'x', FOR_RECIPE },
-	{ "jobs", "N", "downloads at the same time (default: 8)", 'j', FOR_RECIPE | FOR_VERIFY | FOR_COMPARE },
+	{ "jobs", "N", "downloads at the same time (default: 8)", 'j', FOR_RECIPE | FOR_BOOT },
 	{ "allow-older", NULL, "take an archive that is older than one seen before", 'A', FOR_RECIPE },
 	{ "on-disk", NULL, "keep the system's tree on disk, also where memory would do", 'T', FOR_BUILD },
 	{ "as-user", "USER", "root: who builds the second time (default: one found)", 'U', FOR_REPRODUCE },
 	{ "locked", NULL, "demand a lock beside the recipe", 'l', FOR_BUILD | FOR_PLAN },
 	{ "no-lock", NULL, "as if there were no lock beside the recipe", 'N', FOR_BUILD | FOR_PLAN },
 	{ "offline", NULL, "touch no network; needs a lock and a filled store", 'z',
-	  FOR_BUILD | FOR_PLAN | FOR_VERIFY | FOR_COMPARE },
+	  FOR_BUILD | FOR_PLAN | FOR_BOOT },
 	{ "update", NULL, "make a lock anew that is there, and print what changed", 'u', FOR_LOCK },
 	{ "wait", NULL, "wait for another build of the same image (default)", 'w', FOR_BUILD },
 	{ "no-wait", NULL, "fail when the same image is being built", 'W', FOR_BUILD },
 	{ "no-verify", NULL, "do not boot the image that was made", 'n', FOR_BUILD },
 	{ "driver", "NAME", "auto, xl, xen-in-qemu or kvm-xen (default: auto)", 'd',
-	  FOR_BUILD | FOR_VERIFY | FOR_COMPARE },
+	  FOR_BUILD | FOR_BOOT },
 	{ "deadline", "SECONDS", "a boot that takes longer has failed (default: 600)", 'D',
-	  FOR_BUILD | FOR_VERIFY | FOR_COMPARE },
+	  FOR_BUILD | FOR_BOOT },
 	{ "no-load", NULL, "without the test under load", 'L', FOR_BUILD | FOR_VERIFY },
 	{ "no-saved", NULL, "start dom0 from nothing, not from its saved state", 'F',
-	  FOR_BUILD | FOR_VERIFY | FOR_COMPARE },
-	{ "memory", "SIZE", "the guest's memory (default: the flavor's, else 2GiB)", 'M', FOR_VERIFY | FOR_COMPARE },
-	{ "vcpus", "N", "the guest's processors (default: the flavor's, else 2)", 'C', FOR_VERIFY | FOR_COMPARE },
+	  FOR_BUILD | FOR_BOOT },
+	{ "memory", "SIZE", "the guest's memory (default: the flavor's, else 2GiB)", 'M',
+	  FOR_BOOT | FOR_EXPORT },
+	{ "vcpus", "N", "the guest's processors (default: the flavor's, else 2)", 'C', FOR_BOOT | FOR_EXPORT },
 	{ "firmware", "NAME", "bios or uefi (default: bios)", 'f', FOR_VERIFY },
 	{ "ovmf", "FILE", "for uefi: an OVMF built for Xen", 'O', FOR_VERIFY },
-	{ "format", "NAME", "raw or qcow2 (default: by the file's first bytes)", 'R', FOR_VERIFY | FOR_COMPARE },
+	{ "format", "NAME", "raw or qcow2 (default: by the file's first bytes); export: a list", 'R',
+	  FOR_BOOT | FOR_EXPORT },
+	{ "pad", NULL, "fill an image up to whole MiB; its size is kept beside it", 'P', FOR_EXPORT },
 	{ "as", "NAME", "boot as pvhvm, hvm, pvh or pv (default: pvhvm)", 'G', FOR_VERIFY },
 	{ "extra-disk", "FILE", "a second disk for the guest, read-only", 'E', FOR_VERIFY },
 	{ "explain", NULL, "say why each stage would run", 'e', FOR_PLAN },
@@ -225,6 +235,7 @@ static int take_option(struct pv_opts *opts, int key, const char *value, struct 
 	case 'E': opts->extra_disk = value; return 0;
 	case 'T': opts->on_disk = true; return 0;
 	case 'U': opts->as_user = value; return 0;
+	case 'P': opts->pad = true; return 0;
 	case 'J': opts->json = true; return 0;
 	case 'v': opts->verbose = true; return 0;
 	case 'M':
