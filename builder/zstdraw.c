@@ -177,7 +177,20 @@ struct unpack {
 	void *ctx;
 	ZSTD_DCtx *d;
 	uint8_t *in, *out;
+	uint8_t zero[PV_CLUSTER_ZERO_BOUND];
+	size_t zero_len;
 };
+
+/* Our own frame of a whole block of zeros, of which a sparse disk is full: known by its bytes. */
+static bool skip_zeros(struct unpack *u, ZSTD_inBuffer *in)
+{
+	if (in->size - in->pos < u->zero_len || u->max - u->size < PV_BLOCK_LEN ||
+	    memcmp((const uint8_t *)in->src + in->pos, u->zero, u->zero_len) != 0)
+		return false;
+	in->pos += u->zero_len;
+	u->size += PV_BLOCK_LEN;
+	return true;
+}
 
 /* One piece of the file; *left: what zstd still wants of the frame that runs, 0 at a frame's end. */
 static int unpack_piece(struct unpack *u, size_t n, size_t *left, struct pv_error *err)
@@ -188,6 +201,10 @@ static int unpack_piece(struct unpack *u, size_t n, size_t *left, struct pv_erro
 	while (in.pos < in.size || full) {
 		ZSTD_outBuffer out = { u->out, ZSTD_DStreamOutSize(), 0 };
 
+		if (*left == 0 && skip_zeros(u, &in)) {
+			full = false;
+			continue;
+		}
 		*left = ZSTD_decompressStream(u->d, &out, &in);
 		if (ZSTD_isError(*left))
 			return pv_error_set(err, PV_ERR_STAGE, "%s: damaged zstd before byte %" PRIu64 ": %s", u->name,
@@ -234,6 +251,7 @@ int pv_zstdraw_read(int fd, const char *name, uint64_t max, pv_zstdraw_fn *fn, v
 		ZSTD_freeDCtx(u.d);
 		return pv_error_set(err, PV_ERR_STAGE, "%s: zstd: no memory", name);
 	}
+	u.zero_len = pv_clusters_zero_frame(PV_BLOCK_LEN, u.zero);
 	u.in = pv_xmalloc(ZSTD_DStreamInSize());
 	u.out = pv_xmalloc(ZSTD_DStreamOutSize());
 	rc = unpack_all(&u, err);
