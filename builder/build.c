@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "export.h"
 #include "fsutil.h"
 #include "hostapt.h"
 #include "prepare.h"
@@ -225,6 +226,50 @@ static int accept_result(struct build *b, struct pv_error *err)
 	return rc;
 }
 
+static void show_export_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	pv_log_stage_progress(ctx, done, total, "bytes");
+}
+
+/* Of a proven image only: what was refused need not be packed. */
+static int export_formats(const struct build *b, struct pv_error *err)
+{
+	const struct pv_strv *formats = &b->req->recipe->formats;
+	pv_autofree char *image = pv_fmt("%s/%s.raw", b->hidden, b->req->recipe->name);
+	pv_automachine machine = { .name = NULL };
+	pv_autostrv files = PV_STRV_INIT;
+
+	if (pv_machine_of_image(image, 0, 0, &machine, err) < 0)
+		return -1;
+	const struct pv_export_request req = {
+		.image = image, .machine = &machine, .formats = (const char *const *)formats->v, .nformats = formats->n,
+		.dir = b->hidden, .stream_fd = -1, .progress = show_export_progress, .progress_ctx = b->req->log,
+	};
+	if (pv_export(&req, &files, err) < 0)
+		return -1;
+	for (size_t i = 0; i < files.n; i++) {
+		char hex[PV_SHA256_HEX];
+		uint64_t size;
+
+		if (pv_digest_file(files.v[i], hex, &size, err) < 0)
+			return -1;
+		pv_report_artifact(b->report, strrchr(files.v[i], '/') + 1, hex, size);
+	}
+	return 0;
+}
+
+static int export_result(const struct build *b, struct pv_error *err)
+{
+	if (b->req->recipe->formats.n == 0)
+		return 0;
+	pv_log_stage_begin(b->req->log, b->req->recipe->name, "formats");
+	pv_report_stage_begin(b->report, "formats");
+	int rc = export_formats(b, err);
+	pv_report_stage_end(b->report, rc == 0 ? "done" : "failed");
+	pv_log_stage_end(b->req->log, rc == 0, NULL);
+	return rc;
+}
+
 static int build_locked(struct build *b, struct pv_error *err)
 {
 	pv_autofree char *log_path = pv_path_join(b->hidden, "build.log");
@@ -243,6 +288,8 @@ static int build_locked(struct build *b, struct pv_error *err)
 		rc = pv_error_set(err, PV_ERR_STAGE, "%s", closing.text);
 	if (rc == 0 && b->req->accept)
 		rc = accept_result(b, err);
+	if (rc == 0)
+		rc = export_result(b, err);
 	if (rc == 0)
 		rc = pv_report_write(b->report, report_path, err);
 	if (rc == 0)

@@ -65,7 +65,7 @@ int pv_cmd_export(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error
 		return pv_error_set(err, PV_ERR_USAGE, "--format LIST is missing: raw, qcow2, qcow2-zlib, vhd, vhd-tar-gz, xva, xva-xxhash, "
 				    "raw-zst, with commas between");
 	split(ctx->opts.format, &words);
-	if (pv_export_check((const char *const *)words.v, words.n, err) < 0)
+	if (pv_export_check((const char *const *)words.v, words.n, 0, err) < 0)
 		return -1;
 	if (stream && isatty(STDOUT_FILENO))
 		return pv_error_set(err, PV_ERR_USAGE, "--out -: standard output is a terminal; lead it to a file or a program");

@@ -40,7 +40,7 @@ const char *const *pv_export_formats(void)
 	return words;
 }
 
-int pv_export_check(const char *const *formats, size_t n, struct pv_error *err)
+int pv_export_check(const char *const *formats, size_t n, uint64_t size, struct pv_error *err)
 {
 	if (n == 0)
 		return pv_error_set(err, PV_ERR_USAGE, "no format is named");
@@ -59,6 +59,9 @@ int pv_export_check(const char *const *formats, size_t n, struct pv_error *err)
 			if (pv_streq(f->suffix, pv_format_find(formats[k])->suffix))
 				return pv_error_set(err, PV_ERR_USAGE, "%s and %s are the same file, NAME.%s; name one of them",
 						    formats[k], formats[i], f->suffix);
+		if (f->max && size > f->max)
+			return pv_error_set(err, PV_ERR_USAGE, "%s holds %llu GiB at most, the disk has %llu MiB; qcow2 and xva hold more",
+					    f->word, (unsigned long long)(f->max >> 30), (unsigned long long)(size >> 20));
 	}
 	return 0;
 }
@@ -83,10 +86,6 @@ static int find_size(struct export *e, struct pv_error *err)
 	}
 	if (e->file_size == 0)
 		return pv_error_set(err, PV_ERR_STAGE, "%s: is empty", image);
-	e->size = (e->file_size + MIB - 1) / MIB * MIB;
-	if (e->size != e->file_size && !e->req->pad)
-		return pv_error_set(err, PV_ERR_STAGE, "%s: its %llu bytes are no whole number of MiB, and importers round or refuse "
-				    "such a disk; --pad fills it up with zeros", image, (unsigned long long)e->file_size);
 	return 0;
 }
 
@@ -103,6 +102,10 @@ static int open_image(struct export *e, struct pv_error *err)
 	if (kind != PV_CONTAINER_RAW)
 		return pv_error_set(err, PV_ERR_STAGE, "%s: this is %s; make it a raw disk first: pvimg import %s", image,
 				    pv_container_what(kind), image);
+	e->size = (e->file_size + MIB - 1) / MIB * MIB;
+	if (e->size != e->file_size && !e->req->pad)
+		return pv_error_set(err, PV_ERR_STAGE, "%s: its %llu bytes are no whole number of MiB, and importers round or refuse "
+				    "such a disk; --pad fills it up with zeros", image, (unsigned long long)e->file_size);
 	return 0;
 }
 
@@ -263,9 +266,11 @@ int pv_export(const struct pv_export_request *req, struct pv_strv *ret_files, st
 	pv_autostrv files = PV_STRV_INIT;
 	int rc;
 
-	if (pv_export_check(req->formats, req->nformats, err) < 0 || check_stream(req, err) < 0)
+	if (pv_export_check(req->formats, req->nformats, 0, err) < 0 || check_stream(req, err) < 0)
 		return -1;
 	rc = open_image(&e, err);
+	if (rc == 0)
+		rc = pv_export_check(req->formats, req->nformats, e.size, err);
 	if (rc == 0)
 		rc = find_seed(&e, err);
 	for (size_t i = 0; i < req->nformats && rc == 0; i++)

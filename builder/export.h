@@ -13,8 +13,9 @@
 
 /* NULL-terminated words of --format and formats:. */
 const char *const *pv_export_formats(void);
-/* 0, or -1 with words that name what is wrong: an unknown word, one that is there twice, two for the same file. PV_ERR_USAGE. */
-int pv_export_check(const char *const *formats, size_t n, struct pv_error *err) PV_MUST_CHECK;
+/* 0, or -1 with words that name what is wrong: an unknown word, one that is there twice, two for the same file, one that holds
+ * no disk of that size (bytes; 0: not known yet). PV_ERR_USAGE. */
+int pv_export_check(const char *const *formats, size_t n, uint64_t size, struct pv_error *err) PV_MUST_CHECK;
 
 struct pv_export_request {
 	const char *image;			/* raw: a file or a block device */

@@ -227,14 +227,14 @@ static void zst_close(struct pv_format_output *out)
 }
 
 static const struct pv_format formats[] = {
-	{ "raw", "raw", false, raw_open, raw_finish, free_writer },
-	{ "qcow2", "qcow2", false, qcow2_open, qcow2_finish, qcow2_close },
-	{ "qcow2-zlib", "qcow2", false, qcow2_zlib_open, qcow2_finish, qcow2_close },
-	{ "vhd", "vhd", false, vhd_open, vhd_finish, vhd_close },
-	{ "vhd-tar-gz", "vhd.tar.gz", false, vhdtar_open, vhdtar_finish, vhdtar_close },
-	{ "xva", "xva", true, xva_open, xva_finish, xva_close },
-	{ "xva-xxhash", "xva", true, xva_xxhash_open, xva_finish, xva_close },
-	{ "raw-zst", "raw.zst", true, zst_open, zst_finish, zst_close },
+	{ "raw", "raw", false, 0, raw_open, raw_finish, free_writer },
+	{ "qcow2", "qcow2", false, 0, qcow2_open, qcow2_finish, qcow2_close },
+	{ "qcow2-zlib", "qcow2", false, 0, qcow2_zlib_open, qcow2_finish, qcow2_close },
+	{ "vhd", "vhd", false, PV_VHD_MAX, vhd_open, vhd_finish, vhd_close },
+	{ "vhd-tar-gz", "vhd.tar.gz", false, PV_VHD_MAX, vhdtar_open, vhdtar_finish, vhdtar_close },
+	{ "xva", "xva", true, 0, xva_open, xva_finish, xva_close },
+	{ "xva-xxhash", "xva", true, 0, xva_xxhash_open, xva_finish, xva_close },
+	{ "raw-zst", "raw.zst", true, 0, zst_open, zst_finish, zst_close },
 };
 
 const struct pv_format *pv_format_find(const char *word)

@@ -29,6 +29,7 @@ struct pv_format_facts {			/* borrowed; they outlive the output */
 struct pv_format {
 	const char *word, *suffix;		/* "vhd-tar-gz", "vhd.tar.gz" */
 	bool streams;				/* a pipe will do */
+	uint64_t max;				/* bytes of a disk; 0: no limit that matters */
 	int (*open)(struct pv_format_output *out, const struct pv_format_facts *facts, struct pv_error *err);
 	int (*finish)(struct pv_format_output *out, struct pv_error *err);
 	void (*close)(struct pv_format_output *out);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "export.h"
 #include "disk.h"
 #include "planvars.h"
 #include "resolve.h"
@@ -57,6 +58,12 @@ int pv_plan_make(const struct pv_recipe *recipe, struct pv_plan *ret, struct pv_
 	ret->name = pv_xstrdup(recipe->name);
 	ret->recipe = recipe;
 	ret->arch = "amd64";
+	const struct pv_strv *formats = &recipe->formats;
+	if (formats->n > 0 && pv_export_check((const char *const *)formats->v, formats->n, recipe->disk, err) < 0) {
+		if (err)
+			err->kind = PV_ERR_RECIPE;
+		return pv_error_wrap(err, "%s: formats", recipe->name);
+	}
 	if (!pv_recipe_is_dom0(recipe)) {
 		pv_sizing_compute(recipe->memory / PV_DISK_MIB, recipe->vcpus, &ret->sizing);
 		lay_out(ret);

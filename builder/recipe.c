@@ -344,7 +344,8 @@ void pv_recipe_done(struct pv_recipe *r)
 	char **texts[] = { &r->name,    &r->path,     &r->base_path, &r->kind,
 			   &r->distribution, &r->suite, &r->mirror,  &r->image_mirror,
 			   &r->security, &r->keyring, &r->hostname, &r->snapshot, &r->snapshot_date };
-	struct pv_strv *lists[] = { &r->trusted_keys, &r->components, &r->packages, &r->overlays };
+	struct pv_strv *lists[] = { &r->trusted_keys, &r->components, &r->packages, &r->overlays,
+			    &r->formats };
 
 	for (size_t i = 0; i < PV_COUNT(texts); i++)
 		free(*texts[i]);

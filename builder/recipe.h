@@ -50,6 +50,7 @@ struct pv_recipe {
 	struct pv_strv overlays;	/* overlays: base's first, then the recipe's; no repeats */
 	struct pv_option *options;	/* options: base's, replaced by the recipe's, then --set */
 	size_t noptions;
+	struct pv_strv formats;		/* formats: what the raw disk is exported as; empty when not said */
 	char *hostname;			/* hostname: default the distribution's name */
 };
 

@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "export.h"
 #include "recipe.h"
 #include "sizing.h"
 #include "suite.h"
@@ -208,6 +209,16 @@ static bool check_overlay(const char *value, struct pv_str *why)
 	       refuse(why, "is no overlay name; lower-case letters, digits and \"-\"");
 }
 
+static bool check_format(const char *value, struct pv_str *why)
+{
+	const char *const *known = pv_export_formats();
+
+	for (size_t i = 0; known[i]; i++)
+		if (pv_streq(known[i], value))
+			return true;
+	return refuse_unknown(why, "known format", value, known);
+}
+
 static bool check_hostname(const char *value, struct pv_str *why)
 {
 	size_t len = strlen(value);
@@ -323,6 +334,11 @@ static const struct pv_recipe_key keys[] = {
 	  .adds = true,
 	  .check = check_overlay,
 	  AT(overlays) },
+	{ .name = "formats",
+	  .type = PV_KEY_LIST,
+	  .image_only = true,
+	  .check = check_format,
+	  AT(formats) },
 	{ .name = "hostname",
 	  .type = PV_KEY_TEXT,
 	  .image_only = true,
