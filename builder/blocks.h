@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One parallel read of a raw disk for any number of readers: threads take blocks in order, find their zeros once, do the
- * costly steps (checksums, compression) side by side, and hand each block to every sink in order. */
+/* One parallel read of a raw disk for any number of readers: threads take blocks in order, find their zeros once, do
+ * the costly steps (checksums, compression) side by side, and hand each block to every sink in order. */
 #ifndef PV_BLOCKS_H
 #define PV_BLOCKS_H
 
@@ -24,8 +24,8 @@ struct pv_block {
 /* offset and len within the block, whole pages. */
 bool pv_block_is_zero(const struct pv_block *b, size_t offset, size_t len);
 
-/* A step that runs for each block in any thread, in any order. Its result is bytes in a slot of slot_size. Sinks share a
- * step by naming the same one. */
+/* A step that runs for each block in any thread, in any order. Its result is bytes in a slot of slot_size. Sinks share
+ * a step by naming the same one. */
 struct pv_block_step {
 	size_t slot_size;
 	void *(*begin)(void);			/* what a thread keeps (a compressor); NULL: nothing */
@@ -44,7 +44,7 @@ struct pv_block_sink {
 
 struct pv_blocks_request {
 	int fd;					/* a file or a block device */
-	uint64_t size;				/* bytes to read; what the file lacks at its end is zeros (padding) */
+	uint64_t size;                          /* bytes to read; what the file lacks at its end is zeros (padding) */
 	const char *name;			/* for errors */
 	const struct pv_block_sink *sinks;
 	size_t nsinks;				/* 1 to PV_BLOCK_SINKS */

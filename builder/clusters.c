@@ -18,7 +18,7 @@
 static void no_memory(const char *what)
 {
 	fprintf(stderr, "pvimg: %s: no memory\n", what);
-	exit(1);
+	abort();
 }
 
 /* --- zstd --- */
@@ -57,7 +57,8 @@ static int zstd_run(void *thread, const struct pv_block *b, void *slot, struct p
 		size_t len = cluster_len(b, i), n = 0;
 
 		if (len > 0)
-			n = ZSTD_compress2(thread, c->data + c->total, PV_CLUSTER_BOUND, b->data + i * PV_CLUSTER_LEN, len);
+			n = ZSTD_compress2(thread, c->data + c->total, PV_CLUSTER_BOUND, b->data + i * PV_CLUSTER_LEN,
+					   len);
 		if (ZSTD_isError(n))
 			return pv_error_set(err, PV_ERR_STAGE, "zstd: %s", ZSTD_getErrorName(n));
 		c->len[i] = (uint32_t)n;
@@ -123,4 +124,5 @@ static int deflate_run(void *thread, const struct pv_block *b, void *slot, struc
 	return 0;
 }
 
-const struct pv_block_step pv_clusters_deflate = { sizeof(struct pv_clusters), deflate_begin, deflate_end, deflate_run };
+const struct pv_block_step pv_clusters_deflate = { sizeof(struct pv_clusters), deflate_begin, deflate_end,
+						   deflate_run };

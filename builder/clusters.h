@@ -11,8 +11,8 @@
 #define PV_CLUSTERS (PV_BLOCK_LEN / PV_CLUSTER_LEN)
 #define PV_CLUSTER_BOUND (PV_CLUSTER_LEN + PV_CLUSTER_LEN / 256 + 64)	/* ZSTD_COMPRESSBOUND, deflate's too */
 
-/* A step's slot: the clusters' compressed bytes, one after the other. Clusters beyond the disk's end have none. Nothing is set for
- * a block that is all zero. */
+/* A step's slot: the clusters' compressed bytes, one after the other. Clusters beyond the disk's end have none. Nothing
+ * is set for a block that is all zero. */
 struct pv_clusters {
 	uint32_t len[PV_CLUSTERS];
 	uint32_t total;
@@ -20,7 +20,8 @@ struct pv_clusters {
 };
 
 /* zstd: each cluster a frame of its own, with content size and checksum; clusters of zeros too.
- * deflate: raw, window of 4 KiB (QEMU reads no larger one); a cluster of zeros, or one that did not shrink, has length 0. */
+ * deflate: raw, window of 4 KiB (QEMU reads no larger one); a cluster of zeros, or one that did not shrink, has length
+ * 0. */
 extern const struct pv_block_step pv_clusters_zstd;
 extern const struct pv_block_step pv_clusters_deflate;
 

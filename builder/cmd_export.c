@@ -62,20 +62,30 @@ int pv_cmd_export(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error
 
 	(void)argc;
 	if (!ctx->opts.format)
-		return pv_error_set(err, PV_ERR_USAGE, "--format LIST is missing: raw, qcow2, qcow2-zlib, vhd, vhd-tar-gz, xva, xva-xxhash, "
-				    "raw-zst, with commas between");
+		return pv_error_set(
+			err, PV_ERR_USAGE,
+			"--format LIST is missing: raw, qcow2, qcow2-zlib, vhd, vhd-tar-gz, xva, xva-xxhash, "
+			"raw-zst, with commas between");
 	split(ctx->opts.format, &words);
 	if (pv_export_check((const char *const *)words.v, words.n, 0, err) < 0)
 		return -1;
 	if (stream && isatty(STDOUT_FILENO))
-		return pv_error_set(err, PV_ERR_USAGE, "--out -: standard output is a terminal; lead it to a file or a program");
+		return pv_error_set(err, PV_ERR_USAGE,
+				    "--out -: standard output is a terminal; lead it to a file or a program");
 	if (pv_machine_of_image(argv[0], ctx->opts.memory, ctx->opts.vcpus, &machine, err) < 0)
 		return -1;
 	if (dir && pv_mkdirs(dir, 0755, err) < 0)
 		return -1;
 	struct pv_export_request req = {
-		.image = argv[0], .machine = &machine, .formats = (const char *const *)words.v, .nformats = words.n, .dir = dir,
-		.stream_fd = stream ? STDOUT_FILENO : -1, .pad = ctx->opts.pad, .progress = show_progress, .progress_ctx = ctx->log,
+		.image = argv[0],
+		.machine = &machine,
+		.formats = (const char *const *)words.v,
+		.nformats = words.n,
+		.dir = dir,
+		.stream_fd = stream ? STDOUT_FILENO : -1,
+		.pad = ctx->opts.pad,
+		.progress = show_progress,
+		.progress_ctx = ctx->log,
 	};
 	return run(ctx, &req, err);
 }

@@ -22,8 +22,8 @@ static void show_progress(void *ctx, uint64_t done, uint64_t total)
 /* FILE without what says how it is packed: "dir/debian-2g" of "dir/debian-2g.vhd.tar.gz". */
 static char *stem(const char *file)
 {
-	static const char *const suffixes[] = { ".vhd.tar.gz", ".raw.zst", ".qcow2", ".vhd", ".xva", ".tgz", ".tar.gz", ".zst", ".gz",
-						".img" };
+	static const char *const suffixes[] = { ".vhd.tar.gz", ".raw.zst", ".qcow2", ".vhd", ".xva",
+						".tgz",        ".tar.gz",  ".zst",   ".gz",  ".img" };
 
 	for (size_t i = 0; i < PV_COUNT(suffixes); i++)
 		if (pv_ends(file, suffixes[i]) && strlen(file) > strlen(suffixes[i]))
@@ -52,18 +52,24 @@ static int original_size(const char *base, uint64_t size, uint64_t *ret, struct 
 		return -1;
 	text[strcspn(text, "\n")] = '\0';
 	if (size < MIB || pv_parse_u64(text, size - MIB + 1, size, ret) < 0)
-		return pv_error_set(err, PV_ERR_STAGE, "%s: does not fit a disk of %llu bytes; remove it to keep the padding", path,
+		return pv_error_set(err, PV_ERR_STAGE,
+				    "%s: does not fit a disk of %llu bytes; remove it to keep the padding", path,
 				    (unsigned long long)size);
 	return 0;
 }
 
-static int unpack(struct pv_cmd_ctx *ctx, const char *file, int fd, uint64_t file_size, const char *base, struct pv_outfile *out,
-		  struct pv_error *err)
+static int unpack(struct pv_cmd_ctx *ctx, const char *file, int fd, uint64_t file_size, const char *base,
+		  struct pv_outfile *out, struct pv_error *err)
 {
 	const char *slash = strrchr(out->path, '/');
 	pv_autofree char *dir = slash ? pv_xstrndup(out->path, (size_t)(slash - out->path) + 1) : pv_xstrdup(".");
-	struct pv_unpack_request req = { .fd = fd, .file_size = file_size, .name = file, .out_fd = out->fd, .tmp_dir = dir,
-					 .progress = show_progress, .progress_ctx = ctx->log };
+	struct pv_unpack_request req = { .fd = fd,
+					 .file_size = file_size,
+					 .name = file,
+					 .out_fd = out->fd,
+					 .tmp_dir = dir,
+					 .progress = show_progress,
+					 .progress_ctx = ctx->log };
 	uint64_t size, original;
 
 	if (pv_container_detect(fd, file_size, file, &req.kind, err) < 0 || pv_container_unpack(&req, &size, err) < 0 ||
@@ -87,7 +93,8 @@ int pv_cmd_import(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error
 	if (!S_ISREG(st.st_mode))
 		return pv_error_set(err, PV_ERR_STAGE, "%s: is no file", argv[0]);
 	if (pv_exists(path))
-		return pv_error_set(err, PV_ERR_STAGE, "%s: is there already; remove it, or name another folder with --out DIR", path);
+		return pv_error_set(err, PV_ERR_STAGE,
+				    "%s: is there already; remove it, or name another folder with --out DIR", path);
 	if (ctx->opts.out && pv_mkdirs(ctx->paths.out_dir, 0755, err) < 0)
 		return -1;
 	if (pv_outfile_open(path, &out, err) < 0)

@@ -22,7 +22,8 @@ static void print_parts(const struct pv_inspect *in)
 		pv_autofree char *start = pv_size_text(p->start), *size = pv_size_text(p->size);
 
 		printf("part   %u: %s at %s, %s%s%s%s%s%s\n", p->number, size, start, p->fs ? p->fs : "no file system",
-		       p->label ? " " : "", p->label ? p->label : "", p->name ? " (" : "", p->name ? p->name : "", p->name ? ")" : "");
+		       p->label ? " " : "", p->label ? p->label : "", p->name ? " (" : "", p->name ? p->name : "",
+		       p->name ? ")" : "");
 	}
 	if (in->bare_fs)
 		printf("bare   %s without a partition table\n", in->bare_fs);
@@ -58,6 +59,7 @@ int pv_cmd_inspect(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_erro
 		print_all(&in, argv[0]);
 	}
 	if (in.faults.n > 0)
-		return pv_error_set(err, PV_ERR_DIFFERS, "%s: %zu fault%s", argv[0], in.faults.n, in.faults.n == 1 ? "" : "s");
+		return pv_error_set(err, PV_ERR_DIFFERS, "%s: %zu fault%s", argv[0], in.faults.n,
+				    in.faults.n == 1 ? "" : "s");
 	return 0;
 }

@@ -119,9 +119,11 @@ int pv_container_vhd_of_tar(int fd, const char *name, int out_fd, struct pv_erro
 		int more = archive_read_next_header(a, &second);
 
 		if (more == ARCHIVE_OK)
-			rc = pv_error_set(err, PV_ERR_STAGE, "%s: has more than one member; only a single VHD is read", name);
+			rc = pv_error_set(err, PV_ERR_STAGE, "%s: has more than one member; only a single VHD is read",
+					  name);
 		else if (more != ARCHIVE_EOF)
-			rc = pv_error_set(err, PV_ERR_STAGE, "%s: damaged or cut off: %s", name, archive_error_string(a));
+			rc = pv_error_set(err, PV_ERR_STAGE, "%s: damaged or cut off: %s", name,
+					  archive_error_string(a));
 	}
 	archive_read_free(a);
 	return rc;

@@ -39,9 +39,9 @@ struct pv_unpack_request {
 	void *progress_ctx;
 };
 
-/* The whole disk, bit for bit; *ret_size: its size. Faults of the container are an error: what would come out is not what went in.
- * qcow2 takes qemu-img (PV_ERR_HOST without), with the file as a descriptor and its format told; backing files and the like
- * are refused before. */
+/* The whole disk, bit for bit; *ret_size: its size. Faults of the container are an error: what would come out is not
+ * what went in. qcow2 takes qemu-img (PV_ERR_HOST without), with the file as a descriptor and its format told; backing
+ * files and the like are refused before. */
 int pv_container_unpack(const struct pv_unpack_request *req, uint64_t *ret_size, struct pv_error *err) PV_MUST_CHECK;
 
 /* Copies a tar's first member, which must be a VHD of at most PV_VHD_MAX and its tables, to out_fd. */

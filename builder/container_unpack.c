@@ -43,7 +43,8 @@ static int put(void *ctx, uint64_t offset, const uint8_t *data, size_t len, stru
 		while (end < len && !is_zero(data + end, len - end < PAGE ? len - end : PAGE))
 			end += len - end < PAGE ? len - end : PAGE;
 		if (pv_pwrite_all(out->req->out_fd, data + at, end - at, (off_t)(offset + at)) < 0)
-			return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot write what is in it", out->req->name);
+			return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot write what is in it",
+					      out->req->name);
 	}
 	if (out->req->progress)
 		out->req->progress(out->req->progress_ctx, offset + len, out->total);
@@ -73,7 +74,8 @@ static int unpack_vhd(struct out *out, int fd, uint64_t file_size, uint64_t *ret
 		size_t len = vhd.size - at < step ? (size_t)(vhd.size - at) : step;
 		bool zero;
 
-		if (pv_vhd_read(&vhd, fd, name, at, len, data, &zero, err) < 0 || (!zero && put(out, at, data, len, err) < 0))
+		if (pv_vhd_read(&vhd, fd, name, at, len, data, &zero, err) < 0 ||
+		    (!zero && put(out, at, data, len, err) < 0))
 			return -1;
 	}
 	*ret_size = vhd.size;
@@ -117,8 +119,8 @@ static int unpack_zstd(struct out *out, uint64_t *ret_size, struct pv_error *err
 	if (pv_zstdraw_read(out->req->fd, out->req->name, UNPACK_MAX, put, out, ret_size, err) < 0)
 		return -1;
 	if (z.seekable && *ret_size != z.size)
-		return pv_error_set(err, PV_ERR_STAGE, "%s: unpacks to %llu bytes, its seek table says %llu", out->req->name,
-				    (unsigned long long)*ret_size, (unsigned long long)z.size);
+		return pv_error_set(err, PV_ERR_STAGE, "%s: unpacks to %llu bytes, its seek table says %llu",
+				    out->req->name, (unsigned long long)*ret_size, (unsigned long long)z.size);
 	return 0;
 }
 
@@ -146,8 +148,9 @@ static int unpack_qcow2(struct out *out, uint64_t *ret_size, struct pv_error *er
 	if (ftruncate(req->out_fd, (off_t)q.size) < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot write what is in it", req->name);
 	pv_autofree char *from = fd_image("qcow2", req->fd), *to = fd_image("raw", req->out_fd);
-	const char *const argv[] = { "qemu-img", "convert", "--image-opts", "-n", "--target-image-opts", "--target-is-zero", from, to,
-				     NULL };
+	const char *const argv[] = {
+		"qemu-img", "convert", "--image-opts", "-n", "--target-image-opts", "--target-is-zero", from, to, NULL
+	};
 	const int keep[] = { req->fd, req->out_fd };
 	const struct pv_proc proc = { .argv = argv, .keep_fds = keep, .nkeep_fds = PV_COUNT(keep) };
 	if (pv_proc_check(&proc, PV_ERR_STAGE, err) < 0)
@@ -197,8 +200,8 @@ static int unpack(struct out *out, uint64_t *ret_size, struct pv_error *err)
 	case PV_CONTAINER_OTHER:
 		break;
 	}
-	return pv_error_set(err, PV_ERR_STAGE, "%s: this is %s; raw, qcow2, vhd, vhd-tar-gz, xva and raw-zst are", req->name,
-			    pv_container_what(req->kind));
+	return pv_error_set(err, PV_ERR_STAGE, "%s: this is %s; raw, qcow2, vhd, vhd-tar-gz, xva and raw-zst are",
+			    req->name, pv_container_what(req->kind));
 }
 
 int pv_container_unpack(const struct pv_unpack_request *req, uint64_t *ret_size, struct pv_error *err)

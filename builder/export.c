@@ -34,8 +34,8 @@ struct export {
 
 const char *const *pv_export_formats(void)
 {
-	static const char *const words[] = { "raw", "qcow2", "qcow2-zlib", "vhd", "vhd-tar-gz", "xva", "xva-xxhash", "raw-zst",
-					     NULL };
+	static const char *const words[] = { "raw", "qcow2",      "qcow2-zlib", "vhd", "vhd-tar-gz",
+					     "xva", "xva-xxhash", "raw-zst",    NULL };
 
 	return words;
 }
@@ -51,17 +51,22 @@ int pv_export_check(const char *const *formats, size_t n, uint64_t size, struct 
 			const char *near = pv_nearest(formats[i], pv_export_formats());
 			pv_autofree char *word = pv_printable(formats[i], strlen(formats[i]));
 
-			return pv_error_set(err, PV_ERR_USAGE, "%s: no such format%s%s%s", word, near ? ", did you mean " : "",
-					    near ? near : "", near ? "" : "; raw, qcow2, qcow2-zlib, vhd, vhd-tar-gz, xva, "
-					    "xva-xxhash or raw-zst");
+			return pv_error_set(err, PV_ERR_USAGE, "%s: no such format%s%s%s", word,
+					    near ? ", did you mean " : "", near ? near : "",
+					    near ? ""
+						 : "; raw, qcow2, qcow2-zlib, vhd, vhd-tar-gz, xva, "
+						   "xva-xxhash or raw-zst");
 		}
 		for (size_t k = 0; k < i; k++)
 			if (pv_streq(f->suffix, pv_format_find(formats[k])->suffix))
-				return pv_error_set(err, PV_ERR_USAGE, "%s and %s are the same file, NAME.%s; name one of them",
+				return pv_error_set(err, PV_ERR_USAGE,
+						    "%s and %s are the same file, NAME.%s; name one of them",
 						    formats[k], formats[i], f->suffix);
 		if (f->max && size > f->max)
-			return pv_error_set(err, PV_ERR_USAGE, "%s holds %llu GiB at most, the disk has %llu MiB; qcow2 and xva hold more",
-					    f->word, (unsigned long long)(f->max >> 30), (unsigned long long)(size >> 20));
+			return pv_error_set(err, PV_ERR_USAGE,
+					    "%s holds %llu GiB at most, the disk has %llu MiB; qcow2 and xva hold more",
+					    f->word, (unsigned long long)(f->max >> 30),
+					    (unsigned long long)(size >> 20));
 	}
 	return 0;
 }
@@ -100,12 +105,14 @@ static int open_image(struct export *e, struct pv_error *err)
 	if (find_size(e, err) < 0 || pv_container_detect(e->fd, e->file_size, image, &kind, err) < 0)
 		return -1;
 	if (kind != PV_CONTAINER_RAW)
-		return pv_error_set(err, PV_ERR_STAGE, "%s: this is %s; make it a raw disk first: pvimg import %s", image,
-				    pv_container_what(kind), image);
+		return pv_error_set(err, PV_ERR_STAGE, "%s: this is %s; make it a raw disk first: pvimg import %s",
+				    image, pv_container_what(kind), image);
 	e->size = (e->file_size + MIB - 1) / MIB * MIB;
 	if (e->size != e->file_size && !e->req->pad)
-		return pv_error_set(err, PV_ERR_STAGE, "%s: its %llu bytes are no whole number of MiB, and importers round or refuse "
-				    "such a disk; --pad fills it up with zeros", image, (unsigned long long)e->file_size);
+		return pv_error_set(err, PV_ERR_STAGE,
+				    "%s: its %llu bytes are no whole number of MiB, and importers round or refuse "
+				    "such a disk; --pad fills it up with zeros",
+				    image, (unsigned long long)e->file_size);
 	return 0;
 }
 
@@ -151,7 +158,11 @@ static int find_seed(struct export *e, struct pv_error *err)
 	pv_autofree char *size = pv_fmt("%llu", (unsigned long long)e->size);
 	pv_digest_add(d, size, strlen(size) + 1);
 	const struct pv_block_sink sink = { &step, hash_write, d };
-	const struct pv_blocks_request blocks = { .fd = e->fd, .size = e->size, .name = e->req->image, .sinks = &sink, .nsinks = 1,
+	const struct pv_blocks_request blocks = { .fd = e->fd,
+						  .size = e->size,
+						  .name = e->req->image,
+						  .sinks = &sink,
+						  .nsinks = 1,
 						  .threads = e->req->threads };
 	if (pv_blocks_run(&blocks, err) < 0)
 		return -1;
@@ -179,8 +190,11 @@ static int open_output(struct export *e, const struct pv_format *format, struct 
 	*file = (struct pv_outfile)PV_OUTFILE_INIT;
 	*out = (struct pv_format_output){ .format = format };
 	if (path && is_image(e, path))
-		return pv_streq(format->word, "raw") ? 0 : pv_error_set(err, PV_ERR_USAGE, "%s: is the image itself; give another "
-									 "folder with --out DIR", path);
+		return pv_streq(format->word, "raw") ? 0
+						     : pv_error_set(err, PV_ERR_USAGE,
+								    "%s: is the image itself; give another "
+								    "folder with --out DIR",
+								    path);
 	if (path && pv_outfile_open(path, file, err) < 0)
 		return -1;
 	const struct pv_format_facts facts = {
@@ -205,8 +219,14 @@ static int run_blocks(struct export *e, struct pv_error *err)
 {
 	struct pv_block_sink sinks[OUTPUTS_MAX];
 	const struct pv_blocks_request blocks = {
-		.fd = e->fd, .size = e->size, .name = e->req->image, .sinks = sinks, .nsinks = e->n, .threads = e->req->threads,
-		.progress = e->req->progress, .progress_ctx = e->req->progress_ctx,
+		.fd = e->fd,
+		.size = e->size,
+		.name = e->req->image,
+		.sinks = sinks,
+		.nsinks = e->n,
+		.threads = e->req->threads,
+		.progress = e->req->progress,
+		.progress_ctx = e->req->progress_ctx,
 	};
 
 	if (e->n == 0)
@@ -257,7 +277,8 @@ static int check_stream(const struct pv_export_request *req, struct pv_error *er
 		return 0;
 	if (req->nformats == 1 && pv_format_find(req->formats[0])->streams)
 		return 0;
-	return pv_error_set(err, PV_ERR_USAGE, "--out -: one format that streams is wanted: xva, xva-xxhash or raw-zst");
+	return pv_error_set(err, PV_ERR_USAGE,
+			    "--out -: one format that streams is wanted: xva, xva-xxhash or raw-zst");
 }
 
 int pv_export(const struct pv_export_request *req, struct pv_strv *ret_files, struct pv_error *err)

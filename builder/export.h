@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A raw disk image in the formats that clouds take: all of them from one read, whole or not at all, the same bytes every time. */
+/* A raw disk image in the formats that clouds take: all of them from one read, whole or not at all, the same bytes
+ * every time. */
 #ifndef PV_EXPORT_H
 #define PV_EXPORT_H
 
@@ -13,8 +14,8 @@
 
 /* NULL-terminated words of --format and formats:. */
 const char *const *pv_export_formats(void);
-/* 0, or -1 with words that name what is wrong: an unknown word, one that is there twice, two for the same file, one that holds
- * no disk of that size (bytes; 0: not known yet). PV_ERR_USAGE. */
+/* 0, or -1 with words that name what is wrong: an unknown word, one that is there twice, two for the same file, one
+ * that holds no disk of that size (bytes; 0: not known yet). PV_ERR_USAGE. */
 int pv_export_check(const char *const *formats, size_t n, uint64_t size, struct pv_error *err) PV_MUST_CHECK;
 
 struct pv_export_request {
@@ -31,8 +32,9 @@ struct pv_export_request {
 	void *progress_ctx;
 };
 
-/* Adds the paths of the files made to ret_files, in the order of the formats, side files last. Not there afterwards: anything of a
- * run that failed. A "raw" that would be the image itself is left out. PV_ERR_USAGE for what a format cannot hold, PV_ERR_STAGE. */
+/* Adds the paths of the files made to ret_files, in the order of the formats, side files last. Not there afterwards:
+ * anything of a run that failed. A "raw" that would be the image itself is left out. PV_ERR_USAGE for what a format
+ * cannot hold, PV_ERR_STAGE. */
 int pv_export(const struct pv_export_request *req, struct pv_strv *ret_files, struct pv_error *err) PV_MUST_CHECK;
 
 #endif

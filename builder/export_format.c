@@ -69,7 +69,8 @@ static int raw_finish(struct pv_format_output *out, struct pv_error *err)
 
 /* --- qcow2 --- */
 
-static int open_qcow2(struct pv_format_output *out, const struct pv_format_facts *facts, bool zlib, struct pv_error *err)
+static int open_qcow2(struct pv_format_output *out, const struct pv_format_facts *facts, bool zlib,
+		      struct pv_error *err)
 {
 	struct pv_qcow2_writer *w;
 
@@ -163,13 +164,19 @@ static void vhdtar_close(struct pv_format_output *out)
 
 /* --- XVA --- */
 
-static int open_xva(struct pv_format_output *out, const struct pv_format_facts *facts, bool xxhash, struct pv_error *err)
+static int open_xva(struct pv_format_output *out, const struct pv_format_facts *facts, bool xxhash,
+		    struct pv_error *err)
 {
 	const struct pv_machine *m = facts->machine;
-	pv_autofree char *description = m->distribution ?
-		pv_fmt("%s %s (%s), PVHVM, made by pvimg", m->distribution, m->version, m->suite) : pv_xstrdup("made by pvimg");
+	pv_autofree char *description =
+		m->distribution ? pv_fmt("%s %s (%s), PVHVM, made by pvimg", m->distribution, m->version, m->suite)
+				: pv_xstrdup("made by pvimg");
 	const struct pv_xva_machine machine = {
-		.name = m->name, .description = description, .seed = facts->seed, .memory = m->memory, .vcpus = m->vcpus,
+		.name = m->name,
+		.description = description,
+		.seed = facts->seed,
+		.memory = m->memory,
+		.vcpus = m->vcpus,
 		.disk_size = facts->size,
 	};
 	struct pv_xva_writer *w;

@@ -60,7 +60,8 @@ static int look_vhd(int fd, uint64_t file_size, const char *path, struct pv_insp
 	in->size = vhd.size;
 	pv_uuid_text(vhd.uuid, uuid);
 	pv_strv_addf(&in->facts, "type: %s", vhd.type == PV_VHD_FIXED ? "fixed" : "dynamic");
-	pv_strv_addf(&in->facts, "creator: %s %u.%u", vhd.creator, vhd.creator_version >> 16, vhd.creator_version & 0xffff);
+	pv_strv_addf(&in->facts, "creator: %s %u.%u", vhd.creator, vhd.creator_version >> 16,
+		     vhd.creator_version & 0xffff);
 	pv_strv_addf(&in->facts, "uuid: %s", uuid);
 	if (vhd.type == PV_VHD_DYNAMIC)
 		pv_strv_addf(&in->facts, "blocks: %u of %u, %u KiB each%s", vhd.used, vhd.nbat, vhd.block_size / 1024,
@@ -88,7 +89,8 @@ static int look_xva(const struct target *t, struct pv_inspect *in, struct pv_err
 		return -1;
 	in->size = xva.size;
 	pv_autofree char *memory = pv_size_text(xva.memory);
-	pv_strv_addf(&in->facts, "machine: %s, %s memory, %u vcpus", xva.machine ? xva.machine : "(no name)", memory, xva.vcpus);
+	pv_strv_addf(&in->facts, "machine: %s, %s memory, %u vcpus", xva.machine ? xva.machine : "(no name)", memory,
+		     xva.vcpus);
 	pv_strv_addf(&in->facts, "checksums: %s", xva.xxhash ? "xxhash" : "SHA-1");
 	pv_strv_addf(&in->facts, "disks: %u; chunks of the first: %llu", xva.disks, (unsigned long long)xva.chunks);
 	if (xva.disks > 1)
@@ -139,7 +141,8 @@ static int look(const struct target *t, struct pv_inspect *in, struct pv_error *
 	case PV_CONTAINER_RAW:
 		in->size = t->file_size;
 		if (t->file_size % MIB)
-			pv_strv_add(&in->notes, "its size is no whole number of MiB: most importers round or refuse it");
+			pv_strv_add(&in->notes,
+				    "its size is no whole number of MiB: most importers round or refuse it");
 		return 0;
 	case PV_CONTAINER_OTHER:
 		break;
@@ -253,8 +256,12 @@ static int look_inside(const struct target *t, struct pv_inspect *in, struct pv_
 	if (in->kind != PV_CONTAINER_RAW) {
 		if (pv_container_tmp(t->tmp_dir, &unpacked, err) < 0)
 			return -1;
-		const struct pv_unpack_request req = { .fd = t->fd, .file_size = t->file_size, .name = t->path, .kind = in->kind,
-						       .out_fd = unpacked, .tmp_dir = t->tmp_dir };
+		const struct pv_unpack_request req = { .fd = t->fd,
+						       .file_size = t->file_size,
+						       .name = t->path,
+						       .kind = in->kind,
+						       .out_fd = unpacked,
+						       .tmp_dir = t->tmp_dir };
 		if (pv_container_unpack(&req, &in->size, err) < 0)
 			return -1;
 		fd = unpacked;
@@ -316,8 +323,8 @@ static json_t *parts_json(const struct pv_inspect *in)
 
 	for (size_t i = 0; i < in->nparts; i++) {
 		const struct pv_inspect_part *p = &in->parts[i];
-		json_t *object = json_pack("{s:i, s:I, s:I, s:s}", "number", (int)p->number, "start", (json_int_t)p->start, "size",
-					   (json_int_t)p->size, "type", p->type);
+		json_t *object = json_pack("{s:i, s:I, s:I, s:s}", "number", (int)p->number, "start",
+					   (json_int_t)p->start, "size", (json_int_t)p->size, "type", p->type);
 
 		set_text(object, "name", p->name);
 		set_text(object, "filesystem", p->fs);
@@ -331,10 +338,11 @@ static json_t *parts_json(const struct pv_inspect *in)
 char *pv_inspect_json(const struct pv_inspect *in, const char *path)
 {
 	pv_autofree char *shown = pv_printable(path, strlen(path));
-	json_t *root = json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:o, s:o, s:o, s:o}", "schema", "pvimg.inspect/1", "file", shown,
-				 "format", pv_container_word(in->kind), "file_size", (json_int_t)in->file_size, "size",
-				 (json_int_t)in->size, "sound", in->faults.n == 0, "facts", list_json(&in->facts), "faults",
-				 list_json(&in->faults), "notes", list_json(&in->notes), "partitions", parts_json(in));
+	json_t *root =
+		json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:o, s:o, s:o, s:o}", "schema", "pvimg.inspect/1", "file",
+			  shown, "format", pv_container_word(in->kind), "file_size", (json_int_t)in->file_size, "size",
+			  (json_int_t)in->size, "sound", in->faults.n == 0, "facts", list_json(&in->facts), "faults",
+			  list_json(&in->faults), "notes", list_json(&in->notes), "partitions", parts_json(in));
 
 	set_text(root, "table", in->table);
 	set_text(root, "filesystem", in->bare_fs);

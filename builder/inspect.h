@@ -25,13 +25,14 @@ struct pv_inspect {
 	struct pv_strv notes;		/* legal, and yet somebody's importer trips over it */
 	char *table;			/* "gpt", "dos"; NULL: none */
 	char *bare_fs;			/* the file system of a disk without partitions; NULL: none */
-	char *system;			/* /etc/os-release's PRETTY_NAME of the root file system; NULL: not found */
+	char *system;                   /* /etc/os-release's PRETTY_NAME of the root file system; NULL: not found */
 	struct pv_inspect_part *parts;
 	size_t nparts;
 };
 
-/* tmp_dir: where the disk is unpacked to meanwhile, as a file without a name; NULL: what is inside is not looked at (the container
- * is checked whole all the same). PV_ERR_STAGE when the file cannot be read or is nothing that is known. */
+/* tmp_dir: where the disk is unpacked to meanwhile, as a file without a name; NULL: what is inside is not looked at
+ * (the container is checked whole all the same). PV_ERR_STAGE when the file cannot be read or is nothing that is known.
+ */
 int pv_inspect(const char *path, const char *tmp_dir, struct pv_inspect *ret, struct pv_error *err) PV_MUST_CHECK;
 void pv_inspect_done(struct pv_inspect *in);
 #define pv_autoinspect __attribute__((cleanup(pv_inspect_done))) struct pv_inspect

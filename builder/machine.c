@@ -71,7 +71,8 @@ static void take(const json_t *root, struct pv_machine *m)
 static int read_manifest(const char *path, struct pv_machine *m, struct pv_error *err)
 {
 	const char *slash = strrchr(path, '/');
-	pv_autofree char *manifest = pv_fmt("%.*smanifest.json", slash ? (int)(slash - path) + 1 : 0, path), *text = NULL;
+	pv_autofree char *manifest = pv_fmt("%.*smanifest.json", slash ? (int)(slash - path) + 1 : 0, path),
+			 *text = NULL;
 	size_t len;
 	json_error_t why;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is known of an image beside its bytes: name, system, flavor, epoch, and the seed that the ids of exported files come from. */
+/* What is known of an image beside its bytes: name, system, flavor, epoch, and the seed that the ids of exported files
+ * come from. */
 #ifndef PV_MACHINE_H
 #define PV_MACHINE_H
 
@@ -21,7 +22,8 @@ struct pv_machine {
 };
 
 /* Of the image at path: from manifest.json in its folder, where that names this file; else its file's name alone, with
- * SOURCE_DATE_EPOCH. memory, vcpus: from the command line, 0: not said. PV_ERR_STAGE for a manifest that cannot be read. */
+ * SOURCE_DATE_EPOCH. memory, vcpus: from the command line, 0: not said. PV_ERR_STAGE for a manifest that cannot be
+ * read. */
 int pv_machine_of_image(const char *path, uint64_t memory, unsigned vcpus, struct pv_machine *ret, struct pv_error *err)
 	PV_MUST_CHECK;
 void pv_machine_done(struct pv_machine *m);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A large output file that appears whole or not at all: it has no name until it is done, where the file system can do that, so
- * that a killed run leaves nothing. */
+/* A large output file that appears whole or not at all: it has no name until it is done, where the file system can do
+ * that, so that a killed run leaves nothing. */
 #ifndef PV_OUTFILE_H
 #define PV_OUTFILE_H
 

@@ -75,12 +75,14 @@ static uint64_t take_clusters(struct pv_qcow2_writer *w, uint64_t bytes)
 	return at;
 }
 
-int pv_qcow2_writer_new(uint64_t size, bool zlib, int fd, const char *name, struct pv_qcow2_writer **ret, struct pv_error *err)
+int pv_qcow2_writer_new(uint64_t size, bool zlib, int fd, const char *name, struct pv_qcow2_writer **ret,
+			struct pv_error *err)
 {
 	uint64_t covered = (uint64_t)L2_ENTRIES * CLUSTER;
 
 	if (size == 0 || size % SECTOR || size > SIZE_MAX_BYTES)
-		return pv_error_set(err, PV_ERR_USAGE, "a qcow2 disk is whole sectors, 64 TiB at most here, not %llu bytes",
+		return pv_error_set(err, PV_ERR_USAGE,
+				    "a qcow2 disk is whole sectors, 64 TiB at most here, not %llu bytes",
 				    (unsigned long long)size);
 	struct pv_qcow2_writer *w = pv_xcalloc(1, sizeof(*w));
 	w->fd = fd;
@@ -122,7 +124,8 @@ static int end_l2(struct pv_qcow2_writer *w, struct pv_error *err)
 }
 
 /* Compressed data lies byte after byte; its entry counts the sectors it touches after the first. */
-static int put_compressed(struct pv_qcow2_writer *w, const uint8_t *data, size_t len, uint8_t *entry, struct pv_error *err)
+static int put_compressed(struct pv_qcow2_writer *w, const uint8_t *data, size_t len, uint8_t *entry,
+			  struct pv_error *err)
 {
 	uint64_t at = w->at, sectors = (at + len - 1) / SECTOR - at / SECTOR;
 

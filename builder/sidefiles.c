@@ -11,7 +11,8 @@
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 #define IMAGE_DIR "/var/lib/xen/images"		/* where Xen's own examples and SUSE keep them */
-/* Elastic Block Store's kind of disk; ENA is not needed by the Xen types (t2, m4, c4, r4, ..) and present in our kernels. */
+/* Elastic Block Store's kind of disk; ENA is not needed by the Xen types (t2, m4, c4, r4, ..) and present in our
+ * kernels. */
 #define EC2_VOLUME_TYPE "gp3"
 
 /* A name has letters, digits, ".", "-" and "_" only (machine.c): it needs no quoting anywhere here. */
@@ -34,7 +35,8 @@ static char *xl_cfg(const struct pv_machine *m)
 		      "on_poweroff = \"destroy\"\n"
 		      "on_reboot = \"restart\"\n"
 		      "on_crash = \"restart\"\n",
-		      m->name, (unsigned long long)(m->memory / MIB), (unsigned long long)(m->memory / MIB), m->vcpus, m->name);
+		      m->name, (unsigned long long)(m->memory / MIB), (unsigned long long)(m->memory / MIB), m->vcpus,
+		      m->name);
 }
 
 /* Takes the object. */
@@ -57,11 +59,12 @@ static char *xapi(const struct pv_machine *m, uint64_t disk_size)
 {
 	pv_autofree char *memory = pv_fmt("%llu", (unsigned long long)m->memory), *vcpus = pv_fmt("%u", m->vcpus);
 	pv_autofree char *size = pv_fmt("%llu", (unsigned long long)disk_size), *words = description(m);
-	json_t *vm = json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}}",
-			       "name_label", m->name, "name_description", words, "HVM_boot_policy", "BIOS order",
-			       "HVM_boot_params", "firmware", "bios", "order", "cd", "domain_type", "hvm", "platform",
-			       "acpi", "1", "apic", "true", "device-model", "qemu-upstream-compat", "hpet", "true", "nx", "true",
-			       "pae", "true", "secureboot", "false", "timeoffset", "0", "viridian", "false");
+	json_t *vm =
+		json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}}",
+			  "name_label", m->name, "name_description", words, "HVM_boot_policy", "BIOS order",
+			  "HVM_boot_params", "firmware", "bios", "order", "cd", "domain_type", "hvm", "platform",
+			  "acpi", "1", "apic", "true", "device-model", "qemu-upstream-compat", "hpet", "true", "nx",
+			  "true", "pae", "true", "secureboot", "false", "timeoffset", "0", "viridian", "false");
 	static const char *const memories[] = { "memory_static_min", "memory_dynamic_min", "memory_dynamic_max",
 						"memory_static_max" };
 
@@ -69,15 +72,15 @@ static char *xapi(const struct pv_machine *m, uint64_t disk_size)
 		json_object_set_new(vm, memories[i], json_string(memory));
 	json_object_set_new(vm, "VCPUs_max", json_string(vcpus));
 	json_object_set_new(vm, "VCPUs_at_startup", json_string(vcpus));
-	return text_of(json_pack("{s:s, s:o, s:{s:s, s:s, s:b, s:s}, s:{s:s, s:s, s:s}}", "schema", "pvimg.xapi/1", "VM", vm, "VBD",
-				 "userdevice", "0", "type", "Disk", "bootable", 1, "mode", "RW", "VDI", "name_label", m->name,
-				 "virtual_size", size, "type", "user"));
+	return text_of(json_pack("{s:s, s:o, s:{s:s, s:s, s:b, s:s}, s:{s:s, s:s, s:s}}", "schema", "pvimg.xapi/1",
+				 "VM", vm, "VBD", "userdevice", "0", "type", "Disk", "bootable", 1, "mode", "RW", "VDI",
+				 "name_label", m->name, "virtual_size", size, "type", "user"));
 }
 
 static char *glance(const struct pv_machine *m, uint64_t disk_size)
 {
-	json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s}", "name", m->name, "disk_format", "vhd",
-				 "container_format", "ovf", "visibility", "private", "min_disk",
+	json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s}", "name", m->name,
+				 "disk_format", "vhd", "container_format", "ovf", "visibility", "private", "min_disk",
 				 (json_int_t)((disk_size + GIB - 1) / GIB), "min_ram", (json_int_t)(m->memory / MIB),
 				 "architecture", "x86_64", "os_type", "linux",
 				 /* without it nova takes linux for PV */
@@ -93,25 +96,27 @@ static char *glance(const struct pv_machine *m, uint64_t disk_size)
 static char *ec2(const struct pv_machine *m, uint64_t disk_size)
 {
 	pv_autofree char *words = description(m);
-	json_t *mapping = json_pack("{s:s, s:{s:s, s:I, s:s, s:b}}", "DeviceName", "/dev/xvda", "Ebs", "SnapshotId",
-				    "snap-PUT-THE-IMPORTED-ONE-HERE", "VolumeSize", (json_int_t)((disk_size + GIB - 1) / GIB),
-				    "VolumeType", EC2_VOLUME_TYPE, "DeleteOnTermination", 1);
+	json_t *mapping =
+		json_pack("{s:s, s:{s:s, s:I, s:s, s:b}}", "DeviceName", "/dev/xvda", "Ebs", "SnapshotId",
+			  "snap-PUT-THE-IMPORTED-ONE-HERE", "VolumeSize", (json_int_t)((disk_size + GIB - 1) / GIB),
+			  "VolumeType", EC2_VOLUME_TYPE, "DeleteOnTermination", 1);
 
-	return text_of(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:[o]}", "Name", m->name, "Description", words, "Architecture",
-				 "x86_64", "VirtualizationType", "hvm", "RootDeviceName", "/dev/xvda", "BootMode", "legacy-bios",
-				 "EnaSupport", 1, "BlockDeviceMappings", mapping));
+	return text_of(json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:[o]}", "Name", m->name, "Description", words,
+				 "Architecture", "x86_64", "VirtualizationType", "hvm", "RootDeviceName", "/dev/xvda",
+				 "BootMode", "legacy-bios", "EnaSupport", 1, "BlockDeviceMappings", mapping));
 }
 
 static char *user_data(const struct pv_machine *m)
 {
-	return pv_fmt("#cloud-config\n"
-		      "# An example for cloud-init's NoCloud data source. With a key of yours in it:\n"
-		      "#   cp %s.user-data user-data; cp %s.meta-data meta-data\n"
-		      "#   truncate -s 2M seed.img; mkfs.vfat -n CIDATA seed.img; mcopy -i seed.img user-data meta-data ::\n"
-		      "# and one more disk: 'format=raw,vdev=xvdb,access=ro,target=/path/seed.img'\n"
-		      "ssh_authorized_keys:\n"
-		      "  - ssh-ed25519 PUT-YOUR-KEY-HERE\n",
-		      m->name, m->name);
+	return pv_fmt(
+		"#cloud-config\n"
+		"# An example for cloud-init's NoCloud data source. With a key of yours in it:\n"
+		"#   cp %s.user-data user-data; cp %s.meta-data meta-data\n"
+		"#   truncate -s 2M seed.img; mkfs.vfat -n CIDATA seed.img; mcopy -i seed.img user-data meta-data ::\n"
+		"# and one more disk: 'format=raw,vdev=xvdb,access=ro,target=/path/seed.img'\n"
+		"ssh_authorized_keys:\n"
+		"  - ssh-ed25519 PUT-YOUR-KEY-HERE\n",
+		m->name, m->name);
 }
 
 static char *meta_data(const struct pv_machine *m)
@@ -123,9 +128,10 @@ static char *meta_data(const struct pv_machine *m)
 int pv_sidefiles_write(const struct pv_machine *m, uint64_t disk_size, const char *dir, struct pv_strv *ret_files,
 		       struct pv_error *err)
 {
-	char *texts[] = { xl_cfg(m), xapi(m, disk_size), glance(m, disk_size), ec2(m, disk_size), user_data(m), meta_data(m) };
-	static const char *const suffixes[PV_COUNT(texts)] = { "xl.cfg", "xapi.json", "glance.json", "ec2.json", "user-data",
-							       "meta-data" };
+	char *texts[] = { xl_cfg(m),         xapi(m, disk_size), glance(m, disk_size),
+			  ec2(m, disk_size), user_data(m),       meta_data(m) };
+	static const char *const suffixes[PV_COUNT(texts)] = { "xl.cfg",   "xapi.json", "glance.json",
+							       "ec2.json", "user-data", "meta-data" };
 	int rc = 0;
 
 	for (size_t i = 0; i < PV_COUNT(texts); i++) {

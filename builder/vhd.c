@@ -80,10 +80,12 @@ int pv_vhd_writer_init(uint64_t size, const uint8_t uuid[16], int64_t epoch, str
 	size_t head;
 
 	if (size > PV_VHD_MAX)
-		return pv_error_set(err, PV_ERR_USAGE, "a VHD holds 2040 GiB at most, this disk has %llu MiB: use qcow2 or xva",
+		return pv_error_set(err, PV_ERR_USAGE,
+				    "a VHD holds 2040 GiB at most, this disk has %llu MiB: use qcow2 or xva",
 				    (unsigned long long)(size >> 20));
 	if (size == 0 || size % PV_VHD_SECTOR)
-		return pv_error_set(err, PV_ERR_USAGE, "a VHD holds whole sectors of 512 bytes, this disk has %llu bytes",
+		return pv_error_set(err, PV_ERR_USAGE,
+				    "a VHD holds whole sectors of 512 bytes, this disk has %llu bytes",
 				    (unsigned long long)size);
 	memcpy(w.uuid, uuid, sizeof(w.uuid));
 	w.nbat = (uint32_t)((size + PV_VHD_BLOCK - 1) / PV_VHD_BLOCK);

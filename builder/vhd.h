@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dynamic VHD: written as Xen's own tools write it, so that XenServer and XCP-ng import and resize it; and any VHD of one
- * file read back, as hostile data. Numbers are big-endian.
+/* Dynamic VHD: written as Xen's own tools write it, so that XenServer and XCP-ng import and resize it; and any VHD of
+ * one file read back, as hostile data. Numbers are big-endian.
  *
- * Sources of the layout: Microsoft's "Virtual Hard Disk Image Format Specification" 1.0; xen-api ocaml/libs/vhd/vhd_format/f.ml;
- * blktap vhd/lib/libvhd.c (batmap, what vhd-util check wants); QEMU block/vpc.c (which creators it believes the size of). */
+ * Sources of the layout: Microsoft's "Virtual Hard Disk Image Format Specification" 1.0; xen-api
+ * ocaml/libs/vhd/vhd_format/f.ml; blktap vhd/lib/libvhd.c (batmap, what vhd-util check wants); QEMU block/vpc.c (which
+ * creators it believes the size of). */
 #ifndef PV_VHD_H
 #define PV_VHD_H
 
@@ -76,16 +77,16 @@ struct pv_vhd {
 };
 #define PV_VHD_INIT { .bat = 0 }
 
-/* Reads footer, header and tables. faults: what is damaged; notes: what is legal and yet trips somebody's importer (may be
- * NULL). Fails (PV_ERR_STAGE) where no disk can be read from it at all: no footer, a parent in another file, tables beyond the
- * file's end or beyond reason (more than 32 MiB). */
+/* Reads footer, header and tables. faults: what is damaged; notes: what is legal and yet trips somebody's importer (may
+ * be NULL). Fails (PV_ERR_STAGE) where no disk can be read from it at all: no footer, a parent in another file, tables
+ * beyond the file's end or beyond reason (more than 32 MiB). */
 int pv_vhd_open(int fd, uint64_t file_size, const char *name, struct pv_vhd *ret, struct pv_strv *faults,
 		struct pv_strv *notes, struct pv_error *err) PV_MUST_CHECK;
 void pv_vhd_done(struct pv_vhd *vhd);
 #define pv_autovhd __attribute__((cleanup(pv_vhd_done))) struct pv_vhd
 
-/* len bytes of the disk at offset; *ret_zero: all of them are in blocks that are not there, and data was not touched. Both whole
- * sectors, and both within one block of a dynamic one. */
+/* len bytes of the disk at offset; *ret_zero: all of them are in blocks that are not there, and data was not touched.
+ * Both whole sectors, and both within one block of a dynamic one. */
 int pv_vhd_read(const struct pv_vhd *vhd, int fd, const char *name, uint64_t offset, size_t len, uint8_t *data,
 		bool *ret_zero, struct pv_error *err) PV_MUST_CHECK;
 

@@ -43,13 +43,14 @@ static void add(struct pv_strv *to, const char *fmt, ...)
 }
 
 /* All of it, or PV_ERR_STAGE. */
-static int read_at(const struct reader *r, void *data, size_t len, uint64_t offset, const char *what, struct pv_error *err)
+static int read_at(const struct reader *r, void *data, size_t len, uint64_t offset, const char *what,
+		   struct pv_error *err)
 {
 	ssize_t n;
 
 	if (offset > r->file_size || len > r->file_size - offset)
-		return pv_error_set(err, PV_ERR_STAGE, "%s: damaged VHD: %s at %" PRIu64 " is beyond the file's end", r->name,
-				    what, offset);
+		return pv_error_set(err, PV_ERR_STAGE, "%s: damaged VHD: %s at %" PRIu64 " is beyond the file's end",
+				    r->name, what, offset);
 	n = pv_pread_all(r->fd, data, len, (off_t)offset);
 	if (n < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot read", r->name);
@@ -74,12 +75,14 @@ static int find_footer(struct reader *r, uint8_t *f, struct pv_error *err)
 	if (r->file_size < PV_VHD_FOOTER_LEN)
 		return bad(r, "it is shorter than a footer", err);
 	r->footer_at = r->file_size - len;
-	if (read_at(r, f, len, r->footer_at, "the footer", err) < 0 || read_at(r, copy, sizeof(copy), 0, "the copy", err) < 0)
+	if (read_at(r, f, len, r->footer_at, "the footer", err) < 0 ||
+	    read_at(r, copy, sizeof(copy), 0, "the copy", err) < 0)
 		return -1;
 	if (!footer_sound(f)) {
 		if (!footer_sound(copy))
 			return bad(r, "neither its end nor its beginning is a sound footer", err);
-		add(r->faults, "the footer at %" PRIu64 " is missing or has a wrong checksum; its copy at 0 is taken", r->footer_at);
+		add(r->faults, "the footer at %" PRIu64 " is missing or has a wrong checksum; its copy at 0 is taken",
+		    r->footer_at);
 		memcpy(f, copy, sizeof(copy));
 	} else if (pv_be32(f + PV_VHD_F_TYPE) != PV_VHD_FIXED && memcmp(f, copy, len) != 0) {
 		add(r->faults, "the footer's copy at 0 %s", footer_sound(copy) ? "differs from the footer" :
@@ -100,7 +103,8 @@ static void note_footer(struct reader *r, const uint8_t *f)
 	for (size_t i = 0; i < PV_COUNT(believed); i++)
 		known |= memcmp(f + PV_VHD_F_CREATOR, believed[i], strlen(believed[i])) == 0;
 	if (!known && chs != r->v.size && !(c == 65535 && h == 16 && s == 255))
-		add(r->notes, "QEMU takes it to be %" PRIu64 " bytes large (its geometry), not %" PRIu64, chs, r->v.size);
+		add(r->notes, "QEMU takes it to be %" PRIu64 " bytes large (its geometry), not %" PRIu64, chs,
+		    r->v.size);
 	if (f[PV_VHD_F_HIDDEN])
 		add(r->notes, "it is marked hidden: XenServer does not take it as a disk");
 	if (f[PV_VHD_F_SAVED])
@@ -123,8 +127,10 @@ static int take_footer(struct reader *r, const uint8_t *f, struct pv_error *err)
 	r->v.size = pv_be64(f + PV_VHD_F_SIZE);
 	memcpy(r->v.uuid, f + PV_VHD_F_UUID, 16);
 	if (type == PV_VHD_DIFFERENCING)
-		return pv_error_set(err, PV_ERR_STAGE, "%s: a differencing VHD needs its parent, which is not opened; merge it "
-				    "first (qemu-img convert, vhd-util coalesce)", r->name);
+		return pv_error_set(err, PV_ERR_STAGE,
+				    "%s: a differencing VHD needs its parent, which is not opened; merge it "
+				    "first (qemu-img convert, vhd-util coalesce)",
+				    r->name);
 	if (type != PV_VHD_FIXED && type != PV_VHD_DYNAMIC)
 		return bad(r, "its type is neither fixed nor dynamic", err);
 	r->v.type = type == PV_VHD_FIXED ? PV_VHD_FIXED : PV_VHD_DYNAMIC;
@@ -168,7 +174,8 @@ static int take_header(struct reader *r, uint64_t at, struct pv_error *err)
 	if (r->bat_at % PV_VHD_SECTOR)
 		add(r->faults, "the block table at %" PRIu64 " begins within a sector", r->bat_at);
 	if (entries > needed)
-		add(r->notes, "the block table has %" PRIu32 " entries, %" PRIu64 " are needed: Azure refuses that", entries, needed);
+		add(r->notes, "the block table has %" PRIu32 " entries, %" PRIu64 " are needed: Azure refuses that",
+		    entries, needed);
 	r->v.nbat = (uint32_t)needed;
 	r->head_end = r->bat_at + (((uint64_t)entries * 4 + PV_VHD_SECTOR - 1) & ~(uint64_t)(PV_VHD_SECTOR - 1));
 	return 0;
@@ -202,14 +209,15 @@ static void check_blocks(struct reader *r)
 		if (at < r->head_end)
 			add(r->faults, "block %" PRIu32 " at %" PRIu64 " lies in the tables", i, at);
 		else if (at + whole * PV_VHD_SECTOR > r->footer_at)
-			add(r->faults, "block %" PRIu32 " at %" PRIu64 " reaches into the footer or beyond the file's end", i, at);
+			add(r->faults,
+			    "block %" PRIu32 " at %" PRIu64 " reaches into the footer or beyond the file's end", i, at);
 	}
 	r->v.used = n;
 	qsort(sorted, n, sizeof(*sorted), compare_u32);
 	for (uint32_t i = 1; i < n; i++)
 		if (sorted[i] - sorted[i - 1] < whole)
-			add(r->faults, "the blocks at %" PRIu64 " and %" PRIu64 " overlap", (uint64_t)sorted[i - 1] * PV_VHD_SECTOR,
-			    (uint64_t)sorted[i] * PV_VHD_SECTOR);
+			add(r->faults, "the blocks at %" PRIu64 " and %" PRIu64 " overlap",
+			    (uint64_t)sorted[i - 1] * PV_VHD_SECTOR, (uint64_t)sorted[i] * PV_VHD_SECTOR);
 }
 
 static int check_batmap(struct reader *r, struct pv_error *err)
@@ -294,7 +302,8 @@ static int read_data(int fd, const char *name, void *data, size_t len, uint64_t 
 	if (n < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot read", name);
 	if ((size_t)n != len)
-		return pv_error_set(err, PV_ERR_STAGE, "%s: the data at %" PRIu64 " is beyond the file's end", name, at);
+		return pv_error_set(err, PV_ERR_STAGE, "%s: the data at %" PRIu64 " is beyond the file's end", name,
+				    at);
 	return 0;
 }
 
@@ -309,8 +318,8 @@ static void apply_bitmap(const uint8_t *bitmap, uint32_t first, size_t len, uint
 	}
 }
 
-int pv_vhd_read(const struct pv_vhd *v, int fd, const char *name, uint64_t offset, size_t len, uint8_t *data, bool *ret_zero,
-		struct pv_error *err)
+int pv_vhd_read(const struct pv_vhd *v, int fd, const char *name, uint64_t offset, size_t len, uint8_t *data,
+		bool *ret_zero, struct pv_error *err)
 {
 	*ret_zero = false;
 	if (v->type == PV_VHD_FIXED)

@@ -37,7 +37,7 @@ static struct libdeflate_compressor *compressor(int level)
 
 	if (!c) {
 		fputs("pvimg: libdeflate: no memory\n", stderr);
-		exit(1);
+		abort();
 	}
 	return c;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A VHD as 0.vhd in a gzip tar, which OpenStack's XenServer hosts unpack with `tar -zx` (os-xenapi's plugin utils.py): one forward
- * pass, each block a gzip member of its own (RFC 1952, 2.2), compressed by any thread. What is known last and stands first, the
- * tar's header and the VHD's tables, is a member without compression, whose length does not depend on them. */
+/* A VHD as 0.vhd in a gzip tar, which OpenStack's XenServer hosts unpack with `tar -zx` (os-xenapi's plugin utils.py):
+ * one forward pass, each block a gzip member of its own (RFC 1952, 2.2), compressed by any thread. What is known last
+ * and stands first, the tar's header and the VHD's tables, is a member without compression, whose length does not
+ * depend on them. */
 #ifndef PV_VHDTAR_H
 #define PV_VHDTAR_H
 

@@ -87,7 +87,10 @@ const struct pv_block_step *pv_xva_step(bool xxhash)
 static int tar_error(const struct pv_xva_writer *w, struct pv_error *err)
 {
 	const char *why = archive_error_string(w->tar);
+	int number = archive_errno(w->tar);
 
+	if (number > 0)
+		return pv_error_errno(err, PV_ERR_STAGE, number, "%s: cannot write", w->name);
 	return pv_error_set(err, PV_ERR_STAGE, "%s: cannot write: %s", w->name, why ? why : "unknown error");
 }
 
@@ -100,7 +103,8 @@ static int put_member(struct pv_xva_writer *w, const char *path, const void *dat
 	archive_entry_set_perm(w->entry, 0644);
 	archive_entry_set_size(w->entry, (la_int64_t)len);
 	archive_entry_set_mtime(w->entry, 0, 0);
-	if (archive_write_header(w->tar, w->entry) != ARCHIVE_OK || archive_write_data(w->tar, data, len) != (la_ssize_t)len)
+	if (archive_write_header(w->tar, w->entry) != ARCHIVE_OK ||
+	    archive_write_data(w->tar, data, len) != (la_ssize_t)len)
 		return tar_error(w, err);
 	return 0;
 }
@@ -116,8 +120,8 @@ static int put_chunk(struct pv_xva_writer *w, uint64_t n, const void *data, cons
 	return put_member(w, path, sum, strlen(sum), err);
 }
 
-int pv_xva_writer_new(const struct pv_xva_machine *machine, bool xxhash, int fd, const char *name, struct pv_xva_writer **ret,
-		      struct pv_error *err)
+int pv_xva_writer_new(const struct pv_xva_machine *machine, bool xxhash, int fd, const char *name,
+		      struct pv_xva_writer **ret, struct pv_error *err)
 {
 	if (machine->disk_size == 0 || machine->disk_size % PV_XVA_CHUNK || machine->disk_size > PV_XVA_MAX)
 		return pv_error_set(err, PV_ERR_USAGE, "an XVA's disk is whole MiB, not %llu bytes",
@@ -134,8 +138,8 @@ int pv_xva_writer_new(const struct pv_xva_machine *machine, bool xxhash, int fd,
 	w->entry = archive_entry_new();
 	/* no blocking: what is written goes out as it is, after two empty sectors at the end nothing */
 	if (!w->tar || !w->entry || archive_write_set_format_ustar(w->tar) != ARCHIVE_OK ||
-	    archive_write_set_bytes_per_block(w->tar, 0) != ARCHIVE_OK || archive_write_open_fd(w->tar, fd) != ARCHIVE_OK ||
-	    put_member(w, "ova.xml", ova, strlen(ova), NULL) < 0) {
+	    archive_write_set_bytes_per_block(w->tar, 0) != ARCHIVE_OK ||
+	    archive_write_open_fd(w->tar, fd) != ARCHIVE_OK || put_member(w, "ova.xml", ova, strlen(ova), NULL) < 0) {
 		(void)(w->tar ? tar_error(w, err) : pv_error_set(err, PV_ERR_STAGE, "%s: no memory", name));
 		pv_xva_writer_free(w);
 		return -1;
@@ -168,7 +172,8 @@ int pv_xva_write(void *writer, const struct pv_block *b, const void *slot, struc
 
 		if (zero && n != 0 && n != w->last)
 			continue;
-		if (put_chunk(w, n, zero ? w->zeros : b->data + i * PV_XVA_CHUNK, zero ? w->zero_sum : sums->text[i], err) < 0)
+		if (put_chunk(w, n, zero ? w->zeros : b->data + i * PV_XVA_CHUNK, zero ? w->zero_sum : sums->text[i],
+			      err) < 0)
 			return -1;
 	}
 	return 0;

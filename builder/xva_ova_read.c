@@ -157,7 +157,8 @@ static void check_references(const struct ova *o, struct pv_strv *faults)
 			pv_strv_addf(faults, "ova.xml: the disk %s is in no storage that is there", id);
 		if (pv_streq(x->class, "VBD") && (!find(o, "VM", x->vm) ||
 						  (pv_starts(x->vdi ? x->vdi : "", "Ref:") && !find(o, "VDI", x->vdi))))
-			pv_strv_addf(faults, "ova.xml: the drive %s lacks its machine or its disk: importers leave it out", id);
+			pv_strv_addf(faults,
+				     "ova.xml: the drive %s lacks its machine or its disk: importers leave it out", id);
 		if (faults->n > 100)
 			return;
 	}
@@ -206,8 +207,8 @@ static int take(const struct ova *o, const char *name, struct pv_xva *ret, char 
 	return 0;
 }
 
-int pv_xva_ova_read(const char *xml, size_t len, const char *name, struct pv_xva *ret, char **ret_vdi, struct pv_strv *faults,
-		    struct pv_error *err)
+int pv_xva_ova_read(const char *xml, size_t len, const char *name, struct pv_xva *ret, char **ret_vdi,
+		    struct pv_strv *faults, struct pv_error *err)
 {
 	struct ova o = { .parser = XML_ParserCreate(NULL) };
 	int rc = -1;

@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -144,7 +145,7 @@ static int take_chunk(struct reader *r, const char *path, const char *digits, la
 	} else if (strcmp(digits, r->last) <= 0) {
 		fault(r, "%s: comes after chunk %s: the order is wrong", path, r->last);
 	}
-	strcpy(r->last, digits);
+	snprintf(r->last, sizeof(r->last), "%s", digits);
 	if (size < 0 || (uint64_t)size > CHUNK_MAX)
 		return pv_error_set(err, PV_ERR_STAGE, "%s: %s: a chunk of more than 16 MiB", r->name, path);
 	r->chunk_len = (size_t)size;
@@ -217,7 +218,8 @@ int pv_xva_read(int fd, const char *name, struct pv_xva *ret, pv_xva_chunk_fn *f
 
 	r.chunk = pv_xmalloc(CHUNK_MAX);
 	if (!r.tar || lseek(fd, 0, SEEK_SET) < 0 || archive_read_support_filter_gzip(r.tar) != ARCHIVE_OK ||
-	    archive_read_support_filter_zstd(r.tar) != ARCHIVE_OK || archive_read_support_format_tar(r.tar) != ARCHIVE_OK)
+	    archive_read_support_filter_zstd(r.tar) != ARCHIVE_OK ||
+	    archive_read_support_format_tar(r.tar) != ARCHIVE_OK)
 		(void)pv_error_set(err, PV_ERR_STAGE, "%s: cannot be read from its beginning", name);
 	else if (archive_read_open_fd(r.tar, fd, READ_AHEAD) != ARCHIVE_OK)
 		(void)tar_error(&r, err);

@@ -156,7 +156,8 @@ int pv_zstdraw_open(int fd, uint64_t file_size, const char *name, struct pv_zstd
 	if (read_at(fd, name, head, sizeof(head), file_size - bytes - sizeof(head), err) < 0)
 		return -1;
 	if (pv_le32(head) != SKIPPABLE || pv_le32(head + 4) != bytes) {
-		pv_strv_addf(faults, "at %" PRIu64 " the seek table should begin, and does not", file_size - bytes - sizeof(head));
+		pv_strv_addf(faults, "at %" PRIu64 " the seek table should begin, and does not",
+			     file_size - bytes - sizeof(head));
 		return 0;
 	}
 	if (sum_table(fd, name, file_size - bytes, (uint32_t)ret->frames, entry, &packed, &ret->size, err) < 0)
@@ -210,7 +211,8 @@ static int unpack_piece(struct unpack *u, size_t n, size_t *left, struct pv_erro
 			return pv_error_set(err, PV_ERR_STAGE, "%s: damaged zstd before byte %" PRIu64 ": %s", u->name,
 					    u->at + in.pos, ZSTD_getErrorName(*left));
 		if (out.pos > u->max - u->size)
-			return pv_error_set(err, PV_ERR_STAGE, "%s: unpacks to more than %" PRIu64 " bytes", u->name, u->max);
+			return pv_error_set(err, PV_ERR_STAGE, "%s: unpacks to more than %" PRIu64 " bytes", u->name,
+					    u->max);
 		if (out.pos > 0 && u->fn(u->ctx, u->size, u->out, out.pos, err) < 0)
 			return -1;
 		u->size += out.pos;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A raw disk in seekable zstd: frames that any zstd reads in a row, and a table of them at the end in a skippable frame, by which a
- * reader begins anywhere. Source of the table: facebook/zstd contrib/seekable_format/zstd_seekable_compression_format.md. */
+/* A raw disk in seekable zstd: frames that any zstd reads in a row, and a table of them at the end in a skippable
+ * frame, by which a reader begins anywhere. Source of the table: facebook/zstd
+ * contrib/seekable_format/zstd_seekable_compression_format.md. */
 #ifndef PV_ZSTDRAW_H
 #define PV_ZSTDRAW_H
 
@@ -42,9 +43,9 @@ int pv_zstdraw_open(int fd, uint64_t file_size, const char *name, struct pv_zstd
 
 typedef int pv_zstdraw_fn(void *ctx, uint64_t offset, const uint8_t *data, size_t len, struct pv_error *err);
 
-/* Unpacks the whole file in pieces of at most 128 KiB, up to max bytes; *ret_size: of what came out. PV_ERR_STAGE when it is
- * damaged, cut off or larger. Blocks of zeros are not handed on: what fn does not get is zeros. Windows beyond 128 MiB are
- * refused. */
+/* Unpacks the whole file in pieces of at most 128 KiB, up to max bytes; *ret_size: of what came out. PV_ERR_STAGE when
+ * it is damaged, cut off or larger. Blocks of zeros are not handed on: what fn does not get is zeros. Windows beyond
+ * 128 MiB are refused. */
 int pv_zstdraw_read(int fd, const char *name, uint64_t max, pv_zstdraw_fn *fn, void *ctx, uint64_t *ret_size,
 		    struct pv_error *err) PV_MUST_CHECK;
 

@@ -7,7 +7,7 @@ _pvimg()
 	command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify compare reproduce diff doctor cache clean help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify compare reproduce diff export import inspect doctor cache clean help --version" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -36,7 +36,7 @@ _pvimg()
 		return
 		;;
 	--format)
-		mapfile -t COMPREPLY < <(compgen -W "raw qcow2" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "raw qcow2 qcow2-zlib vhd vhd-tar-gz xva xva-xxhash raw-zst" -- "$cur")
 		return
 		;;
 	--as)
@@ -56,11 +56,11 @@ _pvimg()
 	build | plan | lock | reproduce)
 		mapfile -t COMPREPLY < <(compgen -W "$(pvimg list 2>/dev/null | cut -d' ' -f1)" -- "$cur")
 		;;
-	lint | verify | compare | diff)
+	lint | verify | compare | diff | export | import | inspect)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify compare reproduce diff doctor cache clean" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify compare reproduce diff export import inspect doctor cache clean" -- "$cur")
 		;;
 	esac
 }

@@ -12,6 +12,7 @@ XDG_CACHE_HOME=$TMP/cache
 export XDG_CACHE_HOME
 unset SOURCE_DATE_EPOCH
 formats=raw,qcow2,vhd,vhd-tar-gz,xva,raw-zst
+HERE=$PWD
 cd "$TMP"
 
 # --- disks ---
@@ -145,8 +146,7 @@ for disk in disks/*.raw; do
 	rm -rf tar
 	for f in qcow2 vhd vhd.tar.gz xva raw.zst raw; do
 		"$PVIMG" inspect "out/$name.$f" >said || fail "$name.$f: $(cat said)"
-		[ "$f" != raw ] && [ "$name" != large ] || continue
-		check_back "$disk" "out/$name.$f"
+		if [ "$f" != raw ] && [ "$name" != large ]; then check_back "$disk" "out/$name.$f"; fi
 	done
 	check_back "$disk" "out/$name.vhd"
 	check_back "$disk" "out/$name.xva"
@@ -167,7 +167,8 @@ rc=0
 # --- zlib and xxhash ---
 "$PVIMG" export disks/dense.raw --format qcow2-zlib,xva-xxhash --out xx --memory 1GiB --vcpus 1 >/dev/null
 qemu-img info xx/dense.qcow2 | grep -q 'compression type: zlib' || fail "no zlib"
-qemu-img check -q xx/dense.qcow2 && qemu-img compare -q -f raw -F qcow2 disks/dense.raw xx/dense.qcow2 || fail "qcow2 with zlib"
+qemu-img check -q xx/dense.qcow2 || fail "qemu-img check: qcow2 with zlib"
+qemu-img compare -q -f raw -F qcow2 disks/dense.raw xx/dense.qcow2 || fail "qcow2 with zlib"
 "$PVIMG" inspect xx/dense.xva | grep -q 'checksums: xxhash' || fail "no xxhash"
 tar -xOf xx/dense.xva Ref:005/00000008.xxhash >sum
 "$PVIMG" export disks/zero.raw --format xva-xxhash --out xx >/dev/null
@@ -179,27 +180,33 @@ gzip -c one/dense.xva >packed.xva
 check_back disks/dense.raw packed.xva
 
 # --- sizes ---
+refused() { # refused CODE WORDS FOLDER: rc and err of a run that made nothing
+	[ "$rc" -eq "$1" ] || fail "exit code $rc, not $1: $(cat err)"
+	grep -q -- "$2" err || fail "no word of $2: $(cat err)"
+	[ -z "$(ls -A "$3")" ] || fail "something was left: $(ls -A "$3")"
+}
 cp disks/one-mib.raw odd.raw
 printf 'tail' >>odd.raw
 rc=0
 "$PVIMG" export odd.raw --format vhd --out odd >/dev/null 2>err || rc=$?
-[ "$rc" -eq 1 ] && grep -q -- '--pad' err && [ -z "$(ls odd)" ] || fail "an odd size: exit code $rc, $(cat err), $(ls odd)"
+refused 1 '--pad' odd
 "$PVIMG" export odd.raw --pad --format vhd,xva,raw-zst,qcow2 --out odd >/dev/null
 for f in vhd xva raw.zst qcow2; do check_back odd.raw "odd/odd.$f"; done
 truncate -s 2041G toolarge.raw
 rc=0
 "$PVIMG" export toolarge.raw --format raw-zst,vhd --out large >/dev/null 2>err || rc=$?
-[ "$rc" -eq 2 ] && grep -q '2040 GiB' err && [ -z "$(ls large)" ] || fail "2041 GiB: exit code $rc, $(cat err), $(ls -A large)"
+refused 2 '2040 GiB' large
 
 # --- what is no raw disk, and what is there ---
 rc=0
 "$PVIMG" export one/dense.vhd --format xva --out three >/dev/null 2>err || rc=$?
-[ "$rc" -eq 1 ] && grep -q 'pvimg import' err || fail "a VHD exported as raw: exit code $rc, $(cat err)"
+refused 1 'pvimg import' three
 cp one/dense.vhd there.vhd
 echo mine >there.raw
 rc=0
 "$PVIMG" import there.vhd >/dev/null 2>err || rc=$?
-[ "$rc" -eq 1 ] && [ "$(cat there.raw)" = mine ] || fail "import replaced a file"
+[ "$rc" -eq 1 ] || fail "import over a file: exit code $rc"
+[ "$(cat there.raw)" = mine ] || fail "import replaced a file"
 
 # --- a failed run leaves nothing; what was there stays ---
 mkdir kept
@@ -211,7 +218,10 @@ kill -INT "$pid" 2>/dev/null || :
 rc=0
 wait "$pid" || rc=$?
 case $rc in
-130) [ "$(ls -A kept)" = over-l2.xva ] && [ "$(cat kept/over-l2.xva)" = old ] || fail "interrupted: $(ls -A kept)" ;;
+130)
+	[ "$(ls -A kept)" = over-l2.xva ] || fail "interrupted: $(ls -A kept)"
+	[ "$(cat kept/over-l2.xva)" = old ] || fail "interrupted: what was there is gone"
+	;;
 0) ;;	# it was faster
 *) fail "interrupted: exit code $rc: $(cat err)" ;;
 esac
@@ -227,10 +237,10 @@ fi
 # --- faults are found, and import refuses them ---
 damage() { # damage FILE OFFSET BYTES FAULT
 	cp "$1" damaged
-	printf "$3" | dd of=damaged bs=1 seek="$2" conv=notrunc status=none
+	printf '%b' "$3" | dd of=damaged bs=1 seek="$2" conv=notrunc status=none
 	rc=0
 	"$PVIMG" inspect damaged >said 2>err || rc=$?
-	[ "$rc" -eq 7 ] || [ "$rc" -eq 1 ] || fail "$1 damaged at $2: exit code $rc: $(cat said err)"
+	case $rc in 1 | 7) ;; *) fail "$1 damaged at $2: exit code $rc: $(cat said err)" ;; esac
 	cat said err | grep -q "$4" || fail "$1 damaged at $2: $(cat said err)"
 	rm -rf back
 	! "$PVIMG" import damaged --out back >/dev/null 2>&1 || fail "$1 damaged at $2: imported"
@@ -240,12 +250,12 @@ size=$(stat -c %s one/dense.vhd)
 damage one/dense.vhd 100 x "footer's copy"
 damage one/dense.vhd $((size - 400)) x 'footer at'
 damage one/dense.vhd 700 x 'header at .* wrong checksum'
-damage one/dense.vhd 1536 '\000\000\000\000' 'lies in the tables'
-damage one/dense.vhd 1536 '\000\377\000\000' "beyond the file's end"
-damage one/dense.vhd 1540 '\000\000\000\017' 'overlap'
+damage one/dense.vhd 1536 '\0000\0000\0000\0000' 'lies in the tables'
+damage one/dense.vhd 1536 '\0000\0377\0000\0000' "beyond the file's end"
+damage one/dense.vhd 1540 '\0000\0000\0000\0017' 'overlap'
 damage one/dense.vhd 2570 x batmap
 at=$(grep -abo 'Ref:005/00000003' one/dense.xva | head -n 1 | cut -d: -f1)
-damage one/dense.xva $((at + 512 + 1000)) '\001' 'checksum is wrong'
+damage one/dense.xva $((at + 512 + 1000)) '\0001' 'checksum is wrong'
 damage one/dense.raw.zst 20000 xyz zstd
 # without its last chunk, without its first, in the wrong order
 python3 - one/dense.xva <<'PY'
@@ -263,7 +273,8 @@ PY
 for case in 'nolast:last chunk is missing' 'nofirst:first chunk is missing' 'order:order is wrong' 'nosum:has no checksum'; do
 	rc=0
 	"$PVIMG" inspect "${case%%:*}.xva" >said 2>/dev/null || rc=$?
-	[ "$rc" -eq 7 ] && grep -q "FAULT.*${case#*:}" said || fail "$case: exit code $rc, $(cat said)"
+	[ "$rc" -eq 7 ] || fail "$case: exit code $rc"
+	grep -q "FAULT.*${case#*:}" said || fail "$case: $(cat said)"
 done
 head -c 100000 one/dense.vhd >cut.vhd
 ! "$PVIMG" import cut.vhd --out back >/dev/null 2>&1 || fail "a VHD that was cut off is imported"
@@ -279,3 +290,6 @@ done
 
 # --- JSON, against its schema ---
 "$PVIMG" inspect one/dense.vhd --json >inspect.json
+rc=0
+"$HERE/tests/schema/validate" "$TMP/inspect.json" >said 2>&1 || rc=$?
+[ "$rc" -eq 0 ] || [ "$rc" -eq 77 ] || fail "inspect --json: $(cat said)"
