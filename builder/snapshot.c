@@ -49,6 +49,7 @@ struct place {
 	const char *name;
 	int dir;			/* the reader's */
 };
+#define NOWHERE { 0, "", "", -1 }
 
 static int fail(const struct reader *r, const char *path, int errnum, struct pv_error *err)
 {
@@ -233,7 +234,7 @@ static int make_other(struct reader *r, struct archive_entry *e, const struct pl
 
 static int make_hard_link(struct reader *r, const char *path, const char *first, struct pv_error *err)
 {
-	struct place from, to;
+	struct place from = NOWHERE, to = NOWHERE;
 
 	if (find_place(r, first, &from, err) < 0)
 		return -1;
@@ -249,7 +250,7 @@ static int take_entry(struct reader *r, struct archive_entry *e, struct pv_error
 {
 	const char *raw = archive_entry_pathname(e), *first = archive_entry_hardlink(e);
 	pv_autofree char *path = pv_xstrdup(raw ? raw : "");
-	struct place at;
+	struct place at = NOWHERE;
 
 	for (size_t len = strlen(path); len > 1 && path[len - 1] == '/'; )	/* folders have one */
 		path[--len] = '\0';

@@ -43,7 +43,7 @@ _pvimg()
 		mapfile -t COMPREPLY < <(compgen -W "pvhvm hvm pvh pv" -- "$cur")
 		return
 		;;
-	--mirror | --security | --set | --jobs | --memory | --vcpus | --deadline)
+	--mirror | --security | --set | --jobs | --cache-limit | --memory | --vcpus | --deadline)
 		return
 		;;
 	esac
@@ -58,6 +58,9 @@ _pvimg()
 		;;
 	lint | verify | compare | diff | export | import | inspect)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		;;
+	cache)
+		mapfile -t COMPREPLY < <(compgen -W "du gc verify" -- "$cur")
 		;;
 	help)
 		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify compare reproduce diff export import inspect doctor cache clean" -- "$cur")
