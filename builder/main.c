@@ -75,7 +75,7 @@ struct option_row {
 };
 
 static const struct option_row options[] = {
-	{ "out", "DIR", "put results there (default: out/images; of a file: beside it)", 'o',
+	{ "out", "DIR", "put results there (default: out/images, or beside FILE)", 'o',
 	  FOR_BUILD | FOR_DOCTOR | FOR_CLEAN | FOR_BOOT | FOR_REPRODUCE | FOR_EXPORT | FOR_IMPORT },
 	{ "cache", "DIR", "store and work folders (default: ~/.cache/pvimg)", 'c',
 	  FOR_RECIPE | FOR_DOCTOR | FOR_CLEAN | FOR_BOOT | FOR_INSPECT | FOR_CACHE },
@@ -110,7 +110,7 @@ static const struct option_row options[] = {
 	{ "vcpus", "N", "the guest's processors (default: the flavor's, else 2)", 'C', FOR_BOOT | FOR_EXPORT },
 	{ "firmware", "NAME", "bios or uefi (default: bios)", 'f', FOR_VERIFY },
 	{ "ovmf", "FILE", "for uefi: an OVMF built for Xen", 'O', FOR_VERIFY },
-	{ "format", "NAME", "raw or qcow2 (default: by the file's first bytes); export: a list", 'R',
+	{ "format", "NAME", "raw or qcow2 (default: by the file); export: a list", 'R',
 	  FOR_BOOT | FOR_EXPORT },
 	{ "pad", NULL, "fill an image up to whole MiB; its size is kept beside it", 'P', FOR_EXPORT },
 	{ "as", "NAME", "boot as pvhvm, hvm, pvh or pv (default: pvhvm)", 'G', FOR_VERIFY },
