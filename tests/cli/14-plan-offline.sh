@@ -26,7 +26,7 @@ bt_is "plan: nothing on stderr" "$(cat "$TMP/err")" ""
 
 mi_pvimg plan "$@" --explain
 bt_is "plan --explain: exit status" "$MI_RC" 0
-has "plan --explain: what the store lacks" '^  fetch +runs: [0-9]+ of [0-9]+ packages \(.*\) are not in the store$'
+has "plan --explain: what the store lacks" '^  fetch +miss: [0-9]+ of [0-9]+ packages \(.*\) are not in the store$'
 
 mi_pvimg plan "$@" --json
 bt_is "plan --json: exit status" "$MI_RC" 0
