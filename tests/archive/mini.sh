@@ -70,11 +70,15 @@ mi_resign() {
 	ta_sign "${3:-$BT_ARCHIVE/test.secret}" "$MI_WWW/$1"/dists/*
 }
 
+# Every stage runs again, unless the test is about what builds keep.
+mi_forget() { [ -n "${MI_KEEP-}" ] || rm -rf "$BT_HOME/cache/pvimg/stages"; }
+
 # mi_pvimg COMMAND ARGUMENT...: exit status in MI_RC, output in $TMP/out and $TMP/err.
 mi_pvimg() {
 	mi_command=$1
 	shift
 	MI_RC=0
+	[ "$mi_command" != build ] || mi_forget
 	case $mi_command in build | plan | lock | reproduce) set -- --recipes "$BT_HOME/recipes" "$@" ;; esac
 	# shellcheck disable=SC2086 # words of an environment
 	bt_as env ${MI_ENV-} timeout "${MI_LIMIT:-200}" "$BT_PVIMG" "$mi_command" "$@" \

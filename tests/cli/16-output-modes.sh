@@ -33,6 +33,7 @@ if command -v script >/dev/null; then
 	EOF
 	chmod 755 "$TMP" 2>/dev/null || :
 	MI_RC=0
+	mi_forget
 	bt_as env TERM=xterm script -qec "$(cat "$TMP/command")" /dev/null >"$TMP/typescript" 2>&1 </dev/null || MI_RC=$?
 	bt_is "live: exit status" "$MI_RC" 0
 	esc=$(printf '\033')

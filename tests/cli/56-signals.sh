@@ -12,6 +12,7 @@ mi_begin
 interrupted() {
 	mi_what="SIG$1 at $3" mi_rc=$2 mi_pattern=${5-'interrupt|signal|stopped'} MI_RC=0 mi_t=$(date +%s)
 	rm -f "$BT_HOME/pid"
+	mi_forget
 	: >"$TMP/out"
 	# shellcheck disable=SC2016
 	bt_as sh -c 'echo $$ >"$1"; shift; exec "$@"' - "$BT_HOME/pid" "$BT_PVIMG" build --no-verify --json --recipes "$BT_HOME/recipes" \

@@ -5,7 +5,7 @@
 set -eu
 # shellcheck source=tests/archive/mini.sh
 . tests/archive/mini.sh
-BT_QUIET=1
+BT_QUIET=1 MI_KEEP=yes
 mi_begin
 stages=$BT_HOME/cache/pvimg/stages
 kills=${PVIMG_KILLS:-200}
