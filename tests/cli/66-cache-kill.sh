@@ -9,7 +9,7 @@ BT_QUIET=1 MI_KEEP=yes
 mi_begin
 stages=$BT_HOME/cache/pvimg/stages
 kills=${PVIMG_KILLS:-200}
-seconds=300				# a slow machine does fewer
+seconds=${PVIMG_KILL_SECONDS:-100}	# a slow machine does fewer in that time
 
 mkdir -p "$BT_HOME/overlays/x/etc"
 conf=$BT_HOME/overlays/x/etc/x.conf
