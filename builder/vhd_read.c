@@ -149,7 +149,7 @@ static int take_footer(struct reader *r, const uint8_t *f, struct pv_error *err)
 /* The header after the footer's copy: block size, and where the table is. */
 static int take_header(struct reader *r, uint64_t at, struct pv_error *err)
 {
-	uint8_t h[PV_VHD_HEADER_LEN];
+	uint8_t h[PV_VHD_HEADER_LEN] = { 0 };
 	uint32_t entries;
 	uint64_t needed;
 
@@ -222,7 +222,7 @@ static void check_blocks(struct reader *r)
 
 static int check_batmap(struct reader *r, struct pv_error *err)
 {
-	uint8_t m[PV_VHD_SECTOR];
+	uint8_t m[PV_VHD_SECTOR] = { 0 };
 	uint64_t at, bytes, need = ((uint64_t)r->v.nbat + 7) / 8;
 
 	if (read_at(r, m, sizeof(m), r->head_end, "the batmap", err) < 0)
@@ -275,7 +275,7 @@ int pv_vhd_open(int fd, uint64_t file_size, const char *name, struct pv_vhd *ret
 		struct pv_strv *notes, struct pv_error *err)
 {
 	struct reader r = { .fd = fd, .file_size = file_size, .name = name, .faults = faults, .notes = notes };
-	uint8_t f[PV_VHD_FOOTER_LEN];
+	uint8_t f[PV_VHD_FOOTER_LEN] = { 0 };
 
 	if (find_footer(&r, f, err) < 0 || take_footer(&r, f, err) < 0)
 		return -1;
