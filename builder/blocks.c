@@ -45,7 +45,7 @@ struct ring {
 	pthread_mutex_t lock;		/* of all below, and of sinks and slots */
 	pthread_cond_t changed;
 	uint64_t next_read, written;	/* written: blocks that all sinks had */
-	uint64_t data_from;		/* there is a hole from the last block read to here */
+	uint64_t hole_from, hole_to;	/* a hole that some thread found; it says nothing of what is before it */
 	bool failed;
 	struct pv_error err;
 	unsigned running;
@@ -88,7 +88,7 @@ static void find_zeros(struct pv_block *b)
 static bool in_hole(struct ring *r, const struct pv_block *b)
 {
 	pthread_mutex_lock(&r->lock);
-	bool known = b->offset + PV_BLOCK_LEN <= r->data_from;
+	bool known = b->offset >= r->hole_from && b->offset + PV_BLOCK_LEN <= r->hole_to;
 	pthread_mutex_unlock(&r->lock);
 	if (known)
 		return true;
@@ -98,8 +98,8 @@ static bool in_hole(struct ring *r, const struct pv_block *b)
 	if (from < b->offset + PV_BLOCK_LEN)
 		return false;
 	pthread_mutex_lock(&r->lock);
-	if (from > r->data_from)
-		r->data_from = from;
+	r->hole_from = b->offset;
+	r->hole_to = from;
 	pthread_mutex_unlock(&r->lock);
 	return true;
 }

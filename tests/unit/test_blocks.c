@@ -108,11 +108,45 @@ static void error_ends_it(void **state)
 	assert_true(good.next < BLOCKS);
 }
 
+/* Data and holes in turn, more threads than processors: what one thread learns of a hole must not be taken for the block
+ * before it, which another thread has yet to read. */
+static int count(void *ctx, const struct pv_block *b, const void *slot, struct pv_error *err)
+{
+	uint64_t *lost = ctx;
+
+	(void)slot;
+	(void)err;
+	*lost += b->zero != (b->index % 2 == 1);
+	return 0;
+}
+
+static void holes_and_threads(void **state)
+{
+	enum { MANY = 4000, ROUNDS = 10 };
+	pv_autoclose int fd = memfd_create("disk", MFD_CLOEXEC);
+	uint64_t lost = 0;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)(MANY * PV_BLOCK_LEN)), 0);
+	for (size_t i = 0; i < MANY; i += 2)
+		assert_int_equal(pv_pwrite_all(fd, "x", 1, (off_t)(i * PV_BLOCK_LEN + 4096)), 0);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		const struct pv_block_sink sink = { NULL, count, &lost };
+		const struct pv_blocks_request req = { .fd = fd, .size = MANY * PV_BLOCK_LEN, .name = "disk", .sinks = &sink,
+						       .nsinks = 1, .threads = 12 };
+
+		assert_int_equal(pv_blocks_run(&req, NULL), 0);
+	}
+	assert_int_equal(lost, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_order),
 		cmocka_unit_test(error_ends_it),
+		cmocka_unit_test(holes_and_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
