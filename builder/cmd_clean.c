@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pvimg clean: removes what builds that were interrupted left, and with --all the package store and the dom0 of verify. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,29 +20,6 @@ struct cleaned {
 	size_t work, results, failed, live;
 	bool store, dom0;
 };
-
-static void closedirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
-/* The entries of dir that are no "." and ".."; a folder that is not there has none. */
-static int list(const char *path, struct pv_strv *ret, struct pv_error *err)
-{
-	__attribute__((cleanup(closedirp))) DIR *dir = opendir(path);
-	const struct dirent *de;
-
-	if (!dir && errno == ENOENT)
-		return 0;
-	if (!dir)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot read", path);
-	while ((de = readdir(dir)))
-		if (!pv_streq(de->d_name, ".") && !pv_streq(de->d_name, ".."))
-			pv_strv_add(ret, de->d_name);
-	pv_strv_sort(ret);
-	return 0;
-}
 
 /* out/.NAME.new of builds whose lock out/.NAME.lock nobody holds, and the lock. */
 static int clean_unfinished(const char *out, const char *lock_name, struct cleaned *c, struct pv_error *err)
@@ -85,7 +61,7 @@ static int clean_out(const char *out, struct cleaned *c, struct pv_error *err)
 	pv_autofree char *failed = pv_path_join(out, ".failed");
 	pv_autostrv entries = PV_STRV_INIT, failures = PV_STRV_INIT;
 
-	if (list(out, &entries, err) < 0 || list(failed, &failures, err) < 0)
+	if (pv_list_dir(out, &entries, err) < 0 || pv_list_dir(failed, &failures, err) < 0)
 		return -1;
 	for (size_t i = 0; i < entries.n; i++)
 		if (is_our_lock(entries.v[i]) && clean_unfinished(out, entries.v[i], c, err) < 0)
@@ -126,7 +102,7 @@ static int clean_dom0(const char *dom0, struct cleaned *c, struct pv_error *err)
 {
 	pv_autostrv entries = PV_STRV_INIT;
 
-	if (list(dom0, &entries, err) < 0)
+	if (pv_list_dir(dom0, &entries, err) < 0)
 		return -1;
 	for (size_t i = 0; i < entries.n; i++) {
 		pv_autofree char *path = pv_path_join(dom0, entries.v[i]);

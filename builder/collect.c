@@ -2,7 +2,6 @@
 /* Measures, verifies and collects the cache. */
 #include "collect.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -54,23 +53,16 @@ static struct item *add(struct items *items, enum kind kind)
 	return item;
 }
 
-static void closedirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
+/* Hidden ones are being made. */
 static int list(const char *path, struct pv_strv *ret, struct pv_error *err)
 {
-	__attribute__((cleanup(closedirp))) DIR *dir = opendir(path);
-	const struct dirent *de;
+	pv_autostrv names = PV_STRV_INIT;
 
-	if (!dir)
-		return errno == ENOENT ? 0 : pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot read", path);
-	while ((de = readdir(dir)))
-		if (de->d_name[0] != '.')
-			pv_strv_add(ret, de->d_name);
-	pv_strv_sort(ret);
+	if (pv_list_dir(path, &names, err) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++)
+		if (names.v[i][0] != '.')
+			pv_strv_add(ret, names.v[i]);
 	return 0;
 }
 

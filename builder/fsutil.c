@@ -327,6 +327,20 @@ static int rm_entry(struct rm *rm, int dir, const char *name, unsigned depth)
 	return rm_subfolder(rm, dir, name, depth);
 }
 
+int pv_list_dir(const char *path, struct pv_strv *ret, struct pv_error *err)
+{
+	__attribute__((cleanup(closedirp))) DIR *dir = opendir(path);
+	const struct dirent *de;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot read", path);
+	while ((de = readdir(dir)))
+		if (!pv_streq(de->d_name, ".") && !pv_streq(de->d_name, ".."))
+			pv_strv_add(ret, de->d_name);
+	pv_strv_sort(ret);
+	return 0;
+}
+
 /* Empties the folder; takes fd over. */
 static int rm_folder(struct rm *rm, int fd, unsigned depth)
 {

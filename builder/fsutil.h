@@ -40,6 +40,9 @@ int pv_mkdirs(const char *path, mode_t mode, struct pv_error *err) PV_MUST_CHECK
  * fine. Makes folders it owns writable where it must. Removes what it can and reports the first thing it could not. */
 int pv_rmtree(const char *path, struct pv_error *err) PV_MUST_CHECK;
 
+/* The names in a folder but "." and "..", sorted bytewise; a folder that is not there has none. */
+int pv_list_dir(const char *path, struct pv_strv *ret, struct pv_error *err) PV_MUST_CHECK;
+
 /* Takes an exclusive flock on path (made if needed, mode 0600, close-on-exec). wait=false: *ret_fd = -1 and 0
  * when somebody else holds it. Waiting ends when the program is interrupted. The lock goes when the descriptor does. */
 int pv_lock(const char *path, bool wait, int *ret_fd, struct pv_error *err) PV_MUST_CHECK;

@@ -11,6 +11,7 @@
 #include "disk.h"
 #include "fsutil.h"
 #include "proc.h"
+#include "scratch.h"
 
 #define SIZE (512ull << 20)
 
@@ -22,25 +23,6 @@ static const struct pv_disk_part parts[] = {
 	{ 14, PV_DISK_BIOS_START, PV_DISK_BIOS_SIZE, PV_DISK_TYPE_BIOS, { 0xbb, 1 }, "bios" },
 	{ 15, PV_DISK_ESP_START, PV_DISK_ESP_SIZE, PV_DISK_TYPE_ESP, { 0xcc, 1 }, NULL },
 };
-
-static int enter(void **state)
-{
-	char *dir = pv_xstrdup("/tmp/pvimg-test-disk.XXXXXX");
-
-	if (!mkdtemp(dir) || chdir(dir) < 0)
-		return -1;
-	*state = dir;
-	return 0;
-}
-
-static int leave(void **state)
-{
-	int rc = chdir("/");
-
-	rc |= pv_rmtree(*state, NULL);
-	free(*state);
-	return rc;
-}
 
 static void collect(void *ctx, const char *line, size_t len)
 {
@@ -165,9 +147,9 @@ static void test_root_size(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_gpt, enter, leave),
-		cmocka_unit_test_setup_teardown(test_same_bytes, enter, leave),
-		cmocka_unit_test_setup_teardown(test_refused, enter, leave),
+		cmocka_unit_test_setup_teardown(test_gpt, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_same_bytes, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_refused, scratch_enter, scratch_leave),
 		cmocka_unit_test(test_root_size),
 	};
 

@@ -12,6 +12,7 @@
 #include "esp.h"
 #include "fsutil.h"
 #include "proc.h"
+#include "scratch.h"
 
 #define OFFSET (4ull << 20)
 #define SIZE (48ull << 20)
@@ -20,27 +21,14 @@
 
 static int enter(void **state)
 {
-	char *dir = pv_xstrdup("/tmp/pvimg-test-esp.XXXXXX");
 	pv_autofree char *mkfs = pv_proc_which("mkfs.vfat");
 	pv_autofree char *mcopy = pv_proc_which("mcopy");
 
-	if (!mkdtemp(dir) || chdir(dir) < 0)
-		return -1;
 	if (!mkfs || !mcopy) {
 		print_message("skipped: mkfs.vfat and mcopy are needed\n");
 		exit(77);
 	}
-	*state = dir;
-	return 0;
-}
-
-static int leave(void **state)
-{
-	int rc = chdir("/");
-
-	rc |= pv_rmtree(*state, NULL);
-	free(*state);
-	return rc;
+	return scratch_enter(state);
 }
 
 static void new_image(const char *path)
@@ -196,10 +184,10 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_content, enter, leave),
-		cmocka_unit_test_setup_teardown(test_same_bytes, enter, leave),
-		cmocka_unit_test_setup_teardown(test_refused, enter, leave),
-		cmocka_unit_test_setup_teardown(test_full, enter, leave),
+		cmocka_unit_test_setup_teardown(test_content, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_same_bytes, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_refused, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_full, enter, scratch_leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@
 #include "ext4.h"
 #include "fsutil.h"
 #include "proc.h"
+#include "scratch.h"
 
 #define MIB (1ull << 20)
 #define OFFSET (3 * MIB)
@@ -31,23 +32,7 @@
 static int enter(void **state)
 {
 	/* ten thousands of small files: memory is much faster */
-	bool shm = access("/dev/shm", W_OK) == 0;
-	char *dir = pv_xstrdup(shm ? "/dev/shm/pvimg-test-ext4.XXXXXX" : "/tmp/pvimg-test-ext4.XXXXXX");
-
-	if (!mkdtemp(dir) || chdir(dir) < 0 || mkdir("t", 0755) < 0)
-		return -1;
-	umask(022);
-	*state = dir;
-	return 0;
-}
-
-static int leave(void **state)
-{
-	int rc = chdir("/");
-
-	rc |= pv_rmtree(*state, NULL);
-	free(*state);
-	return rc;
+	return scratch_enter_memory(state) < 0 || mkdir("t", 0755) < 0 ? -1 : 0;
 }
 
 /* --- making trees and images --- */
@@ -752,7 +737,7 @@ static int write_only(char **args)
 
 int main(int argc, char **argv)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, enter, leave)
+#define T(f) cmocka_unit_test_setup_teardown(f, enter, scratch_leave)
 	const struct CMUnitTest tests[] = {
 		T(test_kinds), T(test_times), T(test_same_bytes), T(test_large_folder), T(test_huge_folder),
 		T(test_holes), T(test_many_extents), T(test_nodes), T(test_xattrs), T(test_capability),

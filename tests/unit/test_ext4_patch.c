@@ -14,6 +14,7 @@
 #include "ext4_patch.h"
 #include "fsutil.h"
 #include "undo.h"
+#include "scratch.h"
 
 #define MIB (1ull << 20)
 #define OFFSET MIB
@@ -21,23 +22,8 @@
 
 static int enter(void **state)
 {
-	char *dir = pv_xstrdup("/tmp/pvimg-test-patch.XXXXXX");
-
-	if (!mkdtemp(dir) || chdir(dir) < 0 || mkdir("t", 0755) < 0 || mkdir("t/etc", 0755) < 0 || mkdir("new", 0755) < 0 ||
-	    mkdir("final", 0755) < 0)
-		return -1;
-	umask(022);
-	*state = dir;
-	return 0;
-}
-
-static int leave(void **state)
-{
-	int rc = chdir("/");
-
-	rc |= pv_rmtree(*state, NULL);
-	free(*state);
-	return rc;
+	return scratch_enter(state) < 0 || mkdir("t", 0755) < 0 || mkdir("t/etc", 0755) < 0 || mkdir("new", 0755) < 0 ||
+			       mkdir("final", 0755) < 0 ? -1 : 0;
 }
 
 static void put(const char *path, size_t len, char c)
@@ -190,10 +176,10 @@ static void test_a_disk_in_use_is_not_taken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_patched_is_written, enter, leave),
-		cmocka_unit_test_setup_teardown(test_what_cannot_be_patched, enter, leave),
-		cmocka_unit_test_setup_teardown(test_undo, enter, leave),
-		cmocka_unit_test_setup_teardown(test_a_disk_in_use_is_not_taken, enter, leave),
+		cmocka_unit_test_setup_teardown(test_patched_is_written, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_what_cannot_be_patched, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_undo, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_a_disk_in_use_is_not_taken, enter, scratch_leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

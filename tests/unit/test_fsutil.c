@@ -15,29 +15,9 @@
 #include <unistd.h>
 
 #include "fsutil.h"
+#include "scratch.h"
 
 /* Each test works in a fresh folder, its current one. */
-static int enter(void **state)
-{
-	char *dir = pv_xstrdup("/tmp/pvimg-test-fsutil.XXXXXX");
-
-	if (!mkdtemp(dir) || chdir(dir) < 0)
-		return -1;
-	umask(022);
-	*state = dir;
-	return 0;
-}
-
-static int leave(void **state)
-{
-	int rc = chdir("/");
-
-	rc |= pv_rmtree(*state, NULL);
-	rc |= access(*state, F_OK) == 0;
-	free(*state);
-	return rc;
-}
-
 static void touch(const char *path)
 {
 	pv_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
@@ -482,34 +462,55 @@ static void test_read_proc_file_whole(void **state)
 	assert_string_equal(text, "Linux\n");
 }
 
+static void test_list_dir(void **state)
+{
+	pv_autostrv names = PV_STRV_INIT;
+	pv_autoerror err = PV_ERROR_INIT;
+
+	(void)state;
+	assert_int_equal(pv_mkdirs("d/b", 0755, NULL), 0);
+	assert_int_equal(pv_write_file("d/.a", "", 0, 0644, NULL), 0);
+	assert_int_equal(pv_write_file("d/B", "", 0, 0644, NULL), 0);
+	assert_int_equal(pv_list_dir("d", &names, &err), 0);
+	assert_int_equal(names.n, 3);
+	assert_string_equal(names.v[0], ".a");
+	assert_string_equal(names.v[1], "B");
+	assert_string_equal(names.v[2], "b");
+	assert_int_equal(pv_list_dir("nowhere", &names, &err), 0);
+	assert_int_equal(names.n, 3);
+	assert_int_equal(pv_list_dir("d/B", &names, &err), -1);
+	assert_non_null(strstr(err.text, "d/B"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read_proc_file_whole),
-		cmocka_unit_test_setup_teardown(test_read, enter, leave),
-		cmocka_unit_test_setup_teardown(test_read_limits, enter, leave),
-		cmocka_unit_test_setup_teardown(test_read_nul_byte, enter, leave),
-		cmocka_unit_test_setup_teardown(test_read_empty_missing_and_odd, enter, leave),
-		cmocka_unit_test_setup_teardown(test_write_replaces_with_exact_mode, enter, leave),
-		cmocka_unit_test_setup_teardown(test_write_failure_leaves_nothing, enter, leave),
-		cmocka_unit_test_setup_teardown(test_write_longest_name, enter, leave),
-		cmocka_unit_test_setup_teardown(test_write_full_disk, enter, leave),
-		cmocka_unit_test_setup_teardown(test_pread_short_only_at_end, enter, leave),
-		cmocka_unit_test_setup_teardown(test_mkdirs, enter, leave),
-		cmocka_unit_test_setup_teardown(test_rmtree_follows_no_link, enter, leave),
-		cmocka_unit_test_setup_teardown(test_rmtree_of_nothing_and_of_a_file, enter, leave),
-		cmocka_unit_test_setup_teardown(test_rmtree_unwritable, enter, leave),
-		cmocka_unit_test_setup_teardown(test_rmtree_very_deep, enter, leave),
-		cmocka_unit_test_setup_teardown(test_rmtree_stays_on_its_mount, enter, leave),
-		cmocka_unit_test_setup_teardown(test_rmtree_leaves_bind_mounts, enter, leave),
-		cmocka_unit_test_setup_teardown(test_lock, enter, leave),
-		cmocka_unit_test_setup_teardown(test_lock_waits, enter, leave),
-		cmocka_unit_test_setup_teardown(test_lock_refuses_links, enter, leave),
-		cmocka_unit_test_setup_teardown(test_free_space, enter, leave),
-		cmocka_unit_test_setup_teardown(test_path_join, enter, leave),
-		cmocka_unit_test_setup_teardown(test_cache_dir, enter, leave),
-		cmocka_unit_test_setup_teardown(test_cleanup_keeps_errno, enter, leave),
-		cmocka_unit_test_setup_teardown(test_exists, enter, leave),
+		cmocka_unit_test_setup_teardown(test_list_dir, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_read, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_read_limits, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_read_nul_byte, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_read_empty_missing_and_odd, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_write_replaces_with_exact_mode, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_write_failure_leaves_nothing, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_write_longest_name, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_write_full_disk, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_pread_short_only_at_end, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_mkdirs, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_rmtree_follows_no_link, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_rmtree_of_nothing_and_of_a_file, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_rmtree_unwritable, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_rmtree_very_deep, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_rmtree_stays_on_its_mount, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_rmtree_leaves_bind_mounts, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_lock, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_lock_waits, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_lock_refuses_links, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_free_space, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_path_join, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_cache_dir, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_cleanup_keeps_errno, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_exists, scratch_enter, scratch_leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

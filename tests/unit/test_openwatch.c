@@ -11,24 +11,11 @@
 #include "fsutil.h"
 #include "openwatch.h"
 #include "text.h"
+#include "scratch.h"
 
 static int enter(void **state)
 {
-	char *dir = pv_xstrdup("/tmp/pvimg-test-openwatch.XXXXXX");
-
-	if (!mkdtemp(dir) || chdir(dir) < 0 || mkdir("usr", 0755) < 0 || symlink("/usr", "lib") < 0)
-		return -1;
-	*state = dir;
-	return 0;
-}
-
-static int leave(void **state)
-{
-	int rc = chdir("/");
-
-	rc |= pv_rmtree(*state, NULL);
-	free(*state);
-	return rc;
+	return scratch_enter(state) < 0 || mkdir("usr", 0755) < 0 || symlink("/usr", "lib") < 0 ? -1 : 0;
 }
 
 enum { UNTOUCHED, LOOKED_AT, READ, REMOVED, MODE, RENAMED, BY_OTHER_NAME, MISSING, N };
@@ -62,7 +49,7 @@ static void test_what_counts(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(test_what_counts, enter, leave) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(test_what_counts, enter, scratch_leave) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

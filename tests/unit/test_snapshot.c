@@ -18,25 +18,11 @@
 #include "snapshot.h"
 #include "text.h"
 #include "tree.h"
+#include "scratch.h"
 
 static int enter(void **state)
 {
-	char *dir = pv_xstrdup("/tmp/pvimg-test-snapshot.XXXXXX");
-
-	if (!mkdtemp(dir) || chdir(dir) < 0 || mkdir("a", 0755) < 0 || mkdir("b", 0755) < 0)
-		return -1;
-	umask(022);
-	*state = dir;
-	return 0;
-}
-
-static int leave(void **state)
-{
-	int rc = chdir("/");
-
-	rc |= pv_rmtree(*state, NULL);
-	free(*state);
-	return rc;
+	return scratch_enter(state) < 0 || mkdir("a", 0755) < 0 || mkdir("b", 0755) < 0 ? -1 : 0;
 }
 
 static void put(const char *path, const char *text)
@@ -201,10 +187,10 @@ static void test_nothing_leads_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_all, enter, leave),
-		cmocka_unit_test_setup_teardown(test_changes, enter, leave),
-		cmocka_unit_test_setup_teardown(test_a_name_that_says_gone_is_refused, enter, leave),
-		cmocka_unit_test_setup_teardown(test_nothing_leads_out, enter, leave),
+		cmocka_unit_test_setup_teardown(test_all, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_changes, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_a_name_that_says_gone_is_refused, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_nothing_leads_out, enter, scratch_leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

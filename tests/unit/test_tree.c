@@ -13,25 +13,11 @@
 
 #include "fsutil.h"
 #include "tree.h"
+#include "scratch.h"
 
 static int enter(void **state)
 {
-	char *dir = pv_xstrdup("/tmp/pvimg-test-tree.XXXXXX");
-
-	if (!mkdtemp(dir) || chdir(dir) < 0 || mkdir("t", 0755) < 0)
-		return -1;
-	umask(022);
-	*state = dir;
-	return 0;
-}
-
-static int leave(void **state)
-{
-	int rc = chdir("/");
-
-	rc |= pv_rmtree(*state, NULL);
-	free(*state);
-	return rc;
+	return scratch_enter(state) < 0 || mkdir("t", 0755) < 0 ? -1 : 0;
 }
 
 static void put(const char *path, size_t size)
@@ -207,14 +193,14 @@ static void test_open_dir_follows_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_order, enter, leave),
-		cmocka_unit_test_setup_teardown(test_callback_ends_walk, enter, leave),
-		cmocka_unit_test_setup_teardown(test_measure, enter, leave),
-		cmocka_unit_test_setup_teardown(test_sparse_counts_as_taken, enter, leave),
-		cmocka_unit_test_setup_teardown(test_need_grows, enter, leave),
-		cmocka_unit_test_setup_teardown(test_too_deep, enter, leave),
-		cmocka_unit_test_setup_teardown(test_missing_root, enter, leave),
-		cmocka_unit_test_setup_teardown(test_open_dir_follows_nothing, enter, leave),
+		cmocka_unit_test_setup_teardown(test_order, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_callback_ends_walk, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_measure, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_sparse_counts_as_taken, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_need_grows, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_too_deep, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_missing_root, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_open_dir_follows_nothing, enter, scratch_leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
