@@ -15,7 +15,7 @@
 #include "workdir.h"
 
 #define CONSOLE_MAX ((size_t)64 << 20)
-#define ATTEMPTS 3u
+#define ATTEMPTS 4u
 #define SILENCE_MS 60000u
 
 /* One verification: what is made on the way. */
