@@ -51,6 +51,20 @@ struct pv_imgdiff_item *pv_imgdiff_add(struct pv_imgdiff *diff, enum pv_imgdiff_
 	return item;
 }
 
+void pv_imgdiff_note(struct pv_imgdiff *diff, enum pv_imgdiff_kind kind, const char *where, const char *path, char *first,
+		     char *second)
+{
+	struct pv_imgdiff_item *item = pv_imgdiff_add(diff, kind, where, path);
+
+	if (!item) {
+		free(first);
+		free(second);
+		return;
+	}
+	item->first = first;
+	item->second = second;
+}
+
 char *pv_imgdiff_hex(const uint8_t *data, size_t len)
 {
 	pv_autostr text = PV_STR_INIT;

@@ -73,15 +73,7 @@ static int compare_bytes(const struct pv_imgdiff_run *run, struct places *places
 
 static void note_table(const struct pv_imgdiff_run *run, const char *where, char *first, char *second)
 {
-	struct pv_imgdiff_item *item = pv_imgdiff_add(run->diff, PV_IMGDIFF_TABLE, where, NULL);
-
-	if (!item) {
-		free(first);
-		free(second);
-		return;
-	}
-	item->first = first;
-	item->second = second;
+	pv_imgdiff_note(run->diff, PV_IMGDIFF_TABLE, where, NULL, first, second);
 }
 
 static const struct pv_image_part *part_of_number(const struct pv_image *image, unsigned number)

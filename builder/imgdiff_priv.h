@@ -18,6 +18,10 @@ struct pv_imgdiff_run {
 struct pv_imgdiff_item *pv_imgdiff_add(struct pv_imgdiff *diff, enum pv_imgdiff_kind kind, const char *where,
 				       const char *path);
 
+/* The same with both sides' words, which it takes over. */
+void pv_imgdiff_note(struct pv_imgdiff *diff, enum pv_imgdiff_kind kind, const char *where, const char *path, char *first,
+		     char *second);
+
 /* "61 62 63" of at most PV_IMGDIFF_SHOWN bytes. The caller frees. */
 char *pv_imgdiff_hex(const uint8_t *data, size_t len);
 

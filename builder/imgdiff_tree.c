@@ -19,15 +19,7 @@ struct pair {
 
 static void note(const struct pair *p, enum pv_imgdiff_kind kind, char *first, char *second)
 {
-	struct pv_imgdiff_item *item = pv_imgdiff_add(p->run->diff, kind, p->where, p->path);
-
-	if (!item) {
-		free(first);
-		free(second);
-		return;
-	}
-	item->first = first;
-	item->second = second;
+	pv_imgdiff_note(p->run->diff, kind, p->where, p->path, first, second);
 }
 
 static void note_numbers(const struct pair *p, enum pv_imgdiff_kind kind, const char *format, uint64_t first,

@@ -131,7 +131,7 @@ static void print_help(FILE *to)
 	fputs("  help      [COMMAND] show this help, or a command's options\n\n"
 	      "Exit codes: 0 done, 1 a stage failed, 2 usage, 3 recipe refused,\n"
 	      "4 this host lacks something, 5 verdict not green, 6 archive or signature,\n"
-	      "7 lint, diff or reproduce found something.\n"
+	      "7 lint, inspect, diff or reproduce found something.\n"
 	      "More: pvimg(1), pvimg-recipe(5).\n", to);
 }
 
