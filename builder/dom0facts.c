@@ -168,11 +168,12 @@ static void take_pci(struct pv_dom0facts *f, const char *text)
 	f->disk = f->disk || pv_starts(text, "SCSI controller:") || pv_starts(text, "SATA controller:");
 }
 
-/* "scsi0-hd0 (#block123): /dev/vda (raw)": an emulated hard disk that is still there. */
+/* "scsi0-hd0 (#block123): /dev/vda (raw)": an emulated hard disk that is still there. nvme is of domcfg.c. */
 static void take_block(struct pv_dom0facts *f, const char *text)
 {
 	f->block_seen = true;
-	f->disk = f->disk || ((pv_starts(text, "ide") || pv_starts(text, "scsi")) && strstr(text, "-hd"));
+	bool of_disk = pv_starts(text, "ide") || pv_starts(text, "scsi") || pv_starts(text, "nvme");
+	f->disk = f->disk || (of_disk && strstr(text, "-hd"));
 }
 
 void pv_dom0facts_line(struct pv_dom0facts *f, const char *line)

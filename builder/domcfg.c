@@ -42,19 +42,46 @@ static void add_disk(struct pv_str *out, const char *vdev, const char *format, b
 	pv_str_addc(out, ',');
 }
 
+/* One disk as an NVMe drive of the device model; QEMU wants commas in a file's name twice. */
+static void add_nvme(struct pv_str *out, unsigned n, const char *format, bool writable, const char *target)
+{
+	pv_autostr file = PV_STR_INIT;
+
+	for (const char *p = target; *p; p++)
+		pv_str_add(&file, *p == ',' ? ",," : (const char[]){ *p, '\0' });
+	pv_autofree char *drive = pv_fmt("if=none,id=nvme%u-hd0,format=%s,readonly=%s,file=%s", n, format,
+					 writable ? "off" : "on", file.data);
+	pv_autofree char *device = pv_fmt("nvme,drive=nvme%u-hd0,serial=pvimg%u", n, n);
+	pv_str_add(out, "\"-drive\",");
+	add_quoted(out, drive);
+	pv_str_add(out, ",\"-device\",");
+	add_quoted(out, device);
+	pv_str_addc(out, ',');
+}
+
+/* A guest without PV drivers: kernels for clouds have no driver of the disks that xl can name (IDE, SCSI, AHCI), but of
+ * NVMe they all have. */
+static void add_emulated_disks(struct pv_str *out, const struct pv_domcfg *cfg)
+{
+	pv_str_add(out, "device_model_args_hvm=[");
+	add_nvme(out, 0, cfg->root_format, true, cfg->root_target);
+	if (cfg->seed_target)
+		add_nvme(out, 1, "raw", false, cfg->seed_target);
+	if (cfg->extra_target)
+		add_nvme(out, 2, "raw", false, cfg->extra_target);
+	pv_str_add(out, "]\n");
+}
+
 /* HVM: a disk named sd* is an emulated SCSI disk (fast: DMA) and a PV one beside it; xvde and up are PV only
- * (libxl_dm.c: only the first four are emulated). A guest without PV drivers needs all of them emulated. */
+ * (libxl_dm.c: only the first four are emulated). */
 static void add_disks(struct pv_str *out, const struct pv_guest *guest, const struct pv_domcfg *cfg)
 {
-	bool hvm = guest->as == PV_AS_PVHVM || guest->as == PV_AS_HVM;
-	bool emulated = guest->as == PV_AS_HVM;
-
 	pv_str_add(out, "disk=[");
-	add_disk(out, hvm ? "sda" : "xvda", cfg->root_format, true, cfg->root_target);
+	add_disk(out, guest->as == PV_AS_PVHVM ? "sda" : "xvda", cfg->root_format, true, cfg->root_target);
 	if (cfg->seed_target)
-		add_disk(out, emulated ? "sdb" : "xvde", "raw", false, cfg->seed_target);
+		add_disk(out, "xvde", "raw", false, cfg->seed_target);
 	if (cfg->extra_target)
-		add_disk(out, emulated ? "sdc" : "xvdf", "raw", false, cfg->extra_target);
+		add_disk(out, "xvdf", "raw", false, cfg->extra_target);
 	pv_str_add(out, "]\n");
 }
 
@@ -63,8 +90,6 @@ static void add_hvm(struct pv_str *out, const struct pv_guest *guest, const stru
 	pv_str_addf(out, "type=\"hvm\"\nxen_platform_pci=%d\n", guest->as == PV_AS_PVHVM);
 	/* GRUB's and the firmware's words are read from the text page of this card. */
 	pv_str_add(out, "vga=\"stdvga\"\nnographic=1\nvnc=0\nusb=0\n");
-	/* Without: where the TSC is not invariant each reading of the clock is an exit. */
-	pv_str_add(out, "tsc_mode=\"native\"\n");
 	if (guest->uefi) {
 		pv_str_add(out, "bios=\"ovmf\"\n");
 		if (cfg->firmware)
@@ -93,9 +118,16 @@ char *pv_domcfg_text(const struct pv_guest *guest, const struct pv_domcfg *cfg)
 	else
 		add_own_kernel(&out, guest, cfg);
 	pv_str_addf(&out, "memory=%llu\nvcpus=%u\n", (unsigned long long)(guest->memory / MIB), guest->vcpus);
-	add_disks(&out, guest, cfg);
+	/* Without: where the TSC is not invariant each reading of the clock is an exit. */
+	pv_str_add(&out, "tsc_mode=\"native\"\n");
+	if (guest->as == PV_AS_HVM)
+		add_emulated_disks(&out, cfg);
+	else
+		add_disks(&out, guest, cfg);
 	if (cfg->bridge) {
-		pv_autofree char *vif = pv_fmt("mac=%s,bridge=%s", cfg->mac, cfg->bridge);
+		/* Here too: the one emulated card that kernels for clouds have a driver of. */
+		const char *model = guest->as == PV_AS_HVM ? ",model=vmxnet3" : "";
+		pv_autofree char *vif = pv_fmt("mac=%s,bridge=%s%s", cfg->mac, cfg->bridge, model);
 		pv_str_add(&out, "vif=[");
 		add_quoted(&out, vif);
 		pv_str_add(&out, "]\n");

@@ -18,7 +18,7 @@ struct pv_domcfg {
 	const char *kernel, *initrd;	/* paths in dom0, for PVH and PV */
 };
 
-/* What the guest's kernel calls the disks: root xvda (sda without PV drivers), seed xvde (sdb), extra xvdf (sdc). A guest
+/* What the guest's kernel calls the disks: root xvda, seed xvde, extra xvdf; as HVM nvme0n1 to nvme2n1. A guest
  * that ends is kept (on_poweroff and the others are "preserve"), for the agent to look at and to destroy. The first line is
  * name="..." in plain characters: the agent reads it. The caller frees. */
 char *pv_domcfg_text(const struct pv_guest *guest, const struct pv_domcfg *cfg);

@@ -213,3 +213,20 @@ for shell in dash bash "busybox sh" sh; do
 	stopped "$shell"
 done
 [ "$shells" -gt 0 ] || fail "no shell"
+
+# vif-bridge as libxl calls it (libxl_linux.c, libxl__hotplug_nic): which of the two ends is a word, not in the environment.
+cat >"$TMP/bin/xenstore-write" <<'X'
+#!/bin/sh
+echo "xenstore-write $*" >>"$FAKE/calls"
+X
+chmod 755 "$TMP/bin/xenstore-write"
+hotplug() {
+	: >"$FAKE/calls"
+	vif=vif5.0 INTERFACE=vif5.0-emu XENBUS_PATH=backend/vif/5/0 sh scripts/dom0/vif-bridge "$@"
+}
+hotplug online type_if=vif
+grep -qx 'ip link set vif5.0 up master xenbr0' "$FAKE/calls" || fail "vif-bridge: the PV end is not on the bridge"
+grep -qx 'xenstore-write backend/vif/5/0/hotplug-status connected' "$FAKE/calls" || fail "vif-bridge: libxl is not told"
+hotplug add type_if=tap
+grep -qx 'ip link set vif5.0-emu up master xenbr0' "$FAKE/calls" || fail "vif-bridge: the tap is not on the bridge"
+[ "$(wc -l <"$FAKE/calls")" -eq 1 ] || fail "vif-bridge: more than that for a tap"

@@ -60,9 +60,14 @@ static void test_hvm_sees_its_disks(void **state)
 	cfg.extra_target = "/dev/vdd";
 	pv_autofree char *text = pv_domcfg_text(&guest, &cfg);
 	has(text, "xen_platform_pci=0");
-	has(text, "disk=[\"format=raw,vdev=sda,access=rw,backendtype=phy,target=/dev/vda\","
-		  "\"format=raw,vdev=sdb,access=ro,backendtype=phy,target=/dev/vdb\","
-		  "\"format=raw,vdev=sdc,access=ro,backendtype=phy,target=/dev/vdd\",]");
+	has_not(text, "disk=[");
+	has(text, "device_model_args_hvm=["
+		  "\"-drive\",\"if=none,id=nvme0-hd0,format=raw,readonly=off,file=/dev/vda\","
+		  "\"-device\",\"nvme,drive=nvme0-hd0,serial=pvimg0\","
+		  "\"-drive\",\"if=none,id=nvme1-hd0,format=raw,readonly=on,file=/dev/vdb\","
+		  "\"-device\",\"nvme,drive=nvme1-hd0,serial=pvimg1\",");
+	has(text, "file=/dev/vdd\"");
+	has(text, "bridge=xenbr0,model=vmxnet3\"");
 }
 
 static void test_uefi(void **state)
