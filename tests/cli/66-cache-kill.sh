@@ -9,7 +9,7 @@ BT_QUIET=1 MI_KEEP=yes
 mi_begin
 stages=$BT_HOME/cache/pvimg/stages
 kills=${PVIMG_KILLS:-200}
-seconds=${PVIMG_KILL_SECONDS:-100}	# a slow machine does fewer in that time, but never fewer than this:
+seconds=${PVIMG_KILL_SECONDS:-60}	# a slow machine does fewer in that time, but never fewer than this:
 least=20
 
 mkdir -p "$BT_HOME/overlays/x/etc"
