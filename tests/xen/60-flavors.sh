@@ -26,7 +26,7 @@ for name in $recipes; do
 	bt_is "memory and vcpus are the flavor's" "$(xt_says '(d["memory"], d["vcpus"])')" \
 		"$(bt_json "$XT_DIR/manifest.json" '(d["flavor"]["memory"], d["flavor"]["vcpus"])')"
 	bt_is "no check was left out" "$(xt_says '[c["name"] for c in d["checks"] if c["state"] != "green"]')" "[]"
-	bt_say "-- $name: $XT_TOOK s, attempts $(xt_says 'd.get("attempts", 1)'), $(xt_says 'len(d["checks"])') checks"
+	bt_say "-- $name: $XT_TOOK s, attempts $(xt_says 'd["driver_facts"].get("attempts", 1)'), $(xt_says 'len(d["checks"])') checks"
 	rm -rf "$XT_DIR"
 done
 XT_DIR=$XT_DIR_ALL
