@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -84,7 +83,7 @@ static void find_zeros(struct pv_block *b)
 }
 
 /* True when the file system says that all of the block is a hole; its word spares reading it. Where it says data, the
- * bytes decide. */
+ * bytes decide. Behind the end of a file that was cut short meanwhile is no hole: reading tells. */
 static bool in_hole(struct ring *r, const struct pv_block *b)
 {
 	pthread_mutex_lock(&r->lock);
@@ -96,6 +95,8 @@ static bool in_hole(struct ring *r, const struct pv_block *b)
 	uint64_t from = data >= 0 ? (uint64_t)data : errno == ENXIO ? UINT64_MAX : b->offset;
 
 	if (from < b->offset + PV_BLOCK_LEN)
+		return false;
+	if (from == UINT64_MAX && lseek(r->req->fd, 0, SEEK_END) < (off_t)r->file_size)
 		return false;
 	pthread_mutex_lock(&r->lock);
 	r->hole_from = b->offset;
@@ -366,11 +367,11 @@ int pv_blocks_run(const struct pv_blocks_request *req, struct pv_error *err)
 {
 	struct ring r = { .req = req, .nblocks = (req->size + PV_BLOCK_LEN - 1) / PV_BLOCK_LEN };
 	unsigned threads = thread_count(req);
-	struct stat st;
+	off_t end = lseek(req->fd, 0, SEEK_END);	/* of a block device too, which is padded like a file */
 
-	if (fstat(req->fd, &st) < 0)
+	if (end < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", req->name);
-	r.file_size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : req->size;
+	r.file_size = (uint64_t)end;
 	if (r.nblocks == 0)
 		return 0;
 	make_ring(&r, threads);

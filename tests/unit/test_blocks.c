@@ -141,12 +141,41 @@ static void holes_and_threads(void **state)
 	assert_int_equal(lost, 0);
 }
 
+/* A file that becomes shorter while it is read: what is missing is no hole. */
+static int cut(void *ctx, const struct pv_block *b, const void *slot, struct pv_error *err)
+{
+	const int *fd = ctx;
+
+	(void)slot;
+	if (b->index == 0 && ftruncate(*fd, (off_t)(2 * PV_BLOCK_LEN)) < 0)
+		return pv_error_set(err, PV_ERR_STAGE, "the test cannot cut its disk");
+	return 0;
+}
+
+static void cut_short(void **state)
+{
+	pv_autoclose int fd = memfd_create("disk", MFD_CLOEXEC);
+	const struct pv_block_sink sink = { NULL, cut, &fd };
+	const struct pv_blocks_request req = { .fd = fd, .size = SIZE, .name = "disk", .sinks = &sink, .nsinks = 1,
+					       .threads = 1 };
+	pv_autoerror err = PV_ERROR_INIT;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, SIZE), 0);
+	for (size_t i = 0; i < BLOCKS - 1; i++)
+		assert_int_equal(pv_pwrite_all(fd, "x", 1, (off_t)(i * PV_BLOCK_LEN)), 0);
+	assert_int_equal(pv_blocks_run(&req, &err), -1);
+	assert_string_equal(err.text, "disk: was cut short while it was read");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_order),
 		cmocka_unit_test(error_ends_it),
 		cmocka_unit_test(holes_and_threads),
+		cmocka_unit_test(cut_short),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
