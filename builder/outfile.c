@@ -13,13 +13,13 @@
 #include "fsutil.h"
 #include "text.h"
 
-/* DIR/.NAME.SUFFIX */
+/* DIR/.NAME.SUFFIX; a long name must leave room for the suffix */
 static char *hidden_name(const char *path, const char *suffix)
 {
 	const char *slash = strrchr(path, '/');
 	int dir = slash ? (int)(slash - path) + 1 : 0;
 
-	return pv_fmt("%.*s.%s.%s", dir, path, path + dir, suffix);
+	return pv_fmt("%.*s.%.64s.%s", dir, path, path + dir, suffix);
 }
 
 static char *folder_of(const char *path)
