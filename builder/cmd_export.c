@@ -28,11 +28,7 @@ static void split(const char *list, struct pv_strv *ret)
 /* Where results go: --out, else the image's folder. */
 static char *folder(const struct pv_cmd_ctx *ctx, const char *image)
 {
-	const char *slash = strrchr(image, '/');
-
-	if (ctx->opts.out)
-		return pv_xstrdup(ctx->paths.out_dir);
-	return slash ? pv_xstrndup(image, slash == image ? 1 : (size_t)(slash - image)) : pv_xstrdup(".");
+	return ctx->opts.out ? pv_xstrdup(ctx->paths.out_dir) : pv_path_dir(image);
 }
 
 static void print_files(const struct pv_strv *files)

@@ -61,8 +61,7 @@ static int original_size(const char *base, uint64_t size, uint64_t *ret, struct 
 static int unpack(struct pv_cmd_ctx *ctx, const char *file, int fd, uint64_t file_size, const char *base,
 		  struct pv_outfile *out, struct pv_error *err)
 {
-	const char *slash = strrchr(out->path, '/');
-	pv_autofree char *dir = slash ? pv_xstrndup(out->path, (size_t)(slash - out->path) + 1) : pv_xstrdup(".");
+	pv_autofree char *dir = pv_path_dir(out->path);
 	struct pv_unpack_request req = { .fd = fd,
 					 .file_size = file_size,
 					 .name = file,

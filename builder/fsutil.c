@@ -482,6 +482,15 @@ char *pv_path_join(const char *dir, const char *name)
 	return pv_fmt("%.*s/%s", (int)len, dir, name);
 }
 
+char *pv_path_dir(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return pv_xstrdup(".");
+	return pv_xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
 char *pv_cache_dir(void)
 {
 	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");

@@ -53,6 +53,9 @@ int pv_free_space(const char *path, uint64_t *ret_bytes, struct pv_error *err) P
 /* "a/b": exactly one slash between; the caller frees. */
 char *pv_path_join(const char *dir, const char *name);
 
+/* The folder that holds path: "a" of "a/b", "/" of "/b", "." of "b"; the caller frees. */
+char *pv_path_dir(const char *path);
+
 /* $XDG_CACHE_HOME/pvimg or ~/.cache/pvimg; the caller frees. NULL when neither variable is usable. */
 char *pv_cache_dir(void);
 

@@ -22,18 +22,9 @@ static char *hidden_name(const char *path, const char *suffix)
 	return pv_fmt("%.*s.%.64s.%s", dir, path, path + dir, suffix);
 }
 
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		return pv_xstrdup(".");
-	return pv_xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
-}
-
 int pv_outfile_open(const char *path, struct pv_outfile *ret, struct pv_error *err)
 {
-	pv_autofree char *dir = folder_of(path), *hidden = NULL;
+	pv_autofree char *dir = pv_path_dir(path), *hidden = NULL;
 	int fd = open(dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 
 	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {

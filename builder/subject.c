@@ -256,15 +256,6 @@ static char *image_in(const char *dir)
 	return image && pv_exists(image) ? pv_steal(&image) : NULL;
 }
 
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		return pv_xstrdup(".");
-	return slash == path ? pv_xstrdup("/") : pv_xstrndup(path, (size_t)(slash - path));
-}
-
 /* A folder, or one of its records: the whole folder is meant. */
 static int open_folder(struct pv_subject *s, const char *dir, bool records_only, struct pv_error *err)
 {
@@ -281,7 +272,7 @@ static int open_folder(struct pv_subject *s, const char *dir, bool records_only,
 
 static int open_image(struct pv_subject *s, const char *path, struct pv_error *err)
 {
-	pv_autofree char *dir = folder_of(path), *of_dir = image_in(dir);
+	pv_autofree char *dir = pv_path_dir(path), *of_dir = image_in(dir);
 	pv_autofree char *own_verdict = pv_fmt("%s.verdict.json", path), *verdict = pv_path_join(dir, "verdict.json");
 	const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 
@@ -301,7 +292,7 @@ int pv_subject_open(const char *path, bool records_only, struct pv_subject *ret,
 	if (stat(path, &st) < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", path);
 	s.path = pv_xstrdup(path);
-	pv_autofree char *dir = folder_of(path);
+	pv_autofree char *dir = pv_path_dir(path);
 	int rc = S_ISDIR(st.st_mode) ? open_folder(&s, path, records_only, err)
 		 : records_only || pv_ends(path, ".json") ? open_folder(&s, dir, records_only, err) : open_image(&s, path, err);
 	if (rc < 0)

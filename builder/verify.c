@@ -46,15 +46,6 @@ static void verify_done(struct verify *v)
 
 /* --- what is known before the boot --- */
 
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		return pv_xstrdup(".");
-	return slash == path ? pv_xstrdup("/") : pv_xstrndup(path, (size_t)(slash - path));
-}
-
 static const char *name_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -72,7 +63,7 @@ static bool names_image(const char *manifest_name, const char *file)
 
 static int read_settings(struct verify *v, struct pv_error *err)
 {
-	pv_autofree char *folder = folder_of(v->req->image);
+	pv_autofree char *folder = pv_path_dir(v->req->image);
 	pv_autofree char *manifest = pv_path_join(folder, "manifest.json");
 	pv_autosettings found = { 0 };
 
@@ -103,7 +94,7 @@ static void choose_flavor(struct verify *v)
 /* *ret_json, *ret_console: paths of the records. */
 static int record_paths(const struct verify *v, char **ret_json, char **ret_console, struct pv_error *err)
 {
-	pv_autofree char *folder = v->req->record_dir ? pv_xstrdup(v->req->record_dir) : folder_of(v->req->image);
+	pv_autofree char *folder = v->req->record_dir ? pv_xstrdup(v->req->record_dir) : pv_path_dir(v->req->image);
 	pv_autofree char *prefix = v->have_settings ? pv_xstrdup("") : pv_fmt("%s.", name_of(v->req->image));
 
 	if (access(folder, W_OK) < 0)

@@ -400,6 +400,18 @@ static void test_path_join(void **state)
 	check_join("a b'\"", "c d", "a b'\"/c d");
 }
 
+static void test_path_dir(void **state)
+{
+	static const char *const rows[][2] = { { "a/b", "a" }, { "/a/b", "/a" }, { "/b", "/" }, { "b", "." }, { "a/", "a" } };
+
+	(void)state;
+	for (size_t i = 0; i < PV_COUNT(rows); i++) {
+		pv_autofree char *dir = pv_path_dir(rows[i][0]);
+
+		assert_string_equal(dir, rows[i][1]);
+	}
+}
+
 static void check_cache(const char *xdg, const char *home, const char *expected)
 {
 	pv_autofree char *dir = NULL;
@@ -508,6 +520,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_lock_refuses_links, scratch_enter, scratch_leave),
 		cmocka_unit_test_setup_teardown(test_free_space, scratch_enter, scratch_leave),
 		cmocka_unit_test_setup_teardown(test_path_join, scratch_enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_path_dir, scratch_enter, scratch_leave),
 		cmocka_unit_test_setup_teardown(test_cache_dir, scratch_enter, scratch_leave),
 		cmocka_unit_test_setup_teardown(test_cleanup_keeps_errno, scratch_enter, scratch_leave),
 		cmocka_unit_test_setup_teardown(test_exists, scratch_enter, scratch_leave),
