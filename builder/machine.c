@@ -25,15 +25,15 @@ void pv_machine_done(struct pv_machine *m)
 /* A word for file names, XML and configurations: what is none of these characters becomes '-'. */
 static char *plain_name(const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	char *name = pv_xstrdup(slash ? slash + 1 : path), *dot = strrchr(name, '.');
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+	char *name = pv_xstrdup(*base ? base : "-"), *dot = strrchr(name, '.');
 
 	if (dot && dot != name)
 		*dot = '\0';
 	for (char *c = name; *c; c++)
 		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_", *c))
 			*c = '-';
-	if (!*name || *name == '.')
+	if (*name == '.')
 		*name = '-';
 	return name;
 }
@@ -70,9 +70,7 @@ static void take(const json_t *root, struct pv_machine *m)
 
 static int read_manifest(const char *path, struct pv_machine *m, struct pv_error *err)
 {
-	const char *slash = strrchr(path, '/');
-	pv_autofree char *manifest = pv_fmt("%.*smanifest.json", slash ? (int)(slash - path) + 1 : 0, path),
-			 *text = NULL;
+	pv_autofree char *dir = pv_path_dir(path), *manifest = pv_path_join(dir, "manifest.json"), *text = NULL;
 	size_t len;
 	json_error_t why;
 
