@@ -189,12 +189,11 @@ static int open_output(struct export *e, const struct pv_format *format, struct 
 
 	*file = (struct pv_outfile)PV_OUTFILE_INIT;
 	*out = (struct pv_format_output){ .format = format };
-	if (path && is_image(e, path))
-		return pv_streq(format->word, "raw") ? 0
-						     : pv_error_set(err, PV_ERR_USAGE,
-								    "%s: is the image itself; give another "
-								    "folder with --out DIR",
-								    path);
+	if (path && is_image(e, path)) {
+		if (pv_streq(format->word, "raw") && e->size == e->file_size)
+			return 0;
+		return pv_error_set(err, PV_ERR_USAGE, "%s: is the image itself; give another folder with --out DIR", path);
+	}
 	if (path && pv_outfile_open(path, file, err) < 0)
 		return -1;
 	const struct pv_format_facts facts = {
@@ -241,34 +240,38 @@ static int run_blocks(struct export *e, struct pv_error *err)
 	return 0;
 }
 
-/* The size before padding, for who wants the disk back bit for bit. */
-static int keep_size(const struct export *e, struct pv_strv *files, struct pv_error *err)
+/* The size before padding, for who wants the disk back bit for bit. That of an earlier export goes before any format gets
+ * its name: a run that is killed between the two leaves no wrong one. */
+static int commit_sized(struct export *e, struct pv_strv *files, struct pv_error *err)
 {
 	pv_autofree char *path = pv_fmt("%s/%s" PV_CONTAINER_SIZE_SUFFIX, e->req->dir, e->req->machine->name);
 	pv_autofree char *text = pv_fmt("%llu\n", (unsigned long long)e->file_size);
 
-	if (e->file_size == e->size) {
-		/* of an earlier export of another disk */
-		if (unlink(path) < 0 && errno != ENOENT)
-			return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", path);
-		return 0;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot remove it", path);
+	for (size_t i = 0; i < e->n; i++) {
+		if (pv_outfile_commit(&e->files[i], err) < 0)
+			return -1;
+		pv_strv_add(files, e->files[i].path);
 	}
+	if (e->file_size == e->size)
+		return 0;
+	if (pv_write_file(path, text, strlen(text), 0644, err) < 0)
+		return -1;
 	pv_strv_add(files, path);
-	return pv_write_file(path, text, strlen(text), 0644, err);
+	return 0;
 }
 
 static int commit_all(struct export *e, struct pv_strv *files, struct pv_error *err)
 {
 	if (!e->req->dir)
 		return 0;
-	for (size_t i = 0; i < e->n; i++) {
-		pv_strv_add(files, e->files[i].path);
-		if (pv_outfile_commit(&e->files[i], err) < 0)
-			return -1;
-	}
-	if (keep_size(e, files, err) < 0)
-		return -1;
-	return e->req->no_side_files ? 0 : pv_sidefiles_write(e->req->machine, e->size, e->req->dir, files, err);
+	if (commit_sized(e, files, err) == 0 &&
+	    (e->req->no_side_files || pv_sidefiles_write(e->req->machine, e->size, e->req->dir, files, err) == 0))
+		return 0;
+	for (size_t i = 0; i < files->n; i++)
+		unlink(files->v[i]);
+	return -1;
 }
 
 static int check_stream(const struct pv_export_request *req, struct pv_error *err)

@@ -33,8 +33,8 @@ struct pv_export_request {
 };
 
 /* Adds the paths of the files made to ret_files, in the order of the formats, side files last. Not there afterwards:
- * anything of a run that failed. A "raw" that would be the image itself is left out. PV_ERR_USAGE for what a format
- * cannot hold, PV_ERR_STAGE. */
+ * anything of a run that failed. A "raw" that would be the image itself is left out; PV_ERR_USAGE where it wants padding,
+ * and for what a format cannot hold. PV_ERR_STAGE. */
 int pv_export(const struct pv_export_request *req, struct pv_strv *ret_files, struct pv_error *err) PV_MUST_CHECK;
 
 #endif
