@@ -267,7 +267,7 @@ static int commit_all(struct export *e, struct pv_strv *files, struct pv_error *
 	if (!e->req->dir)
 		return 0;
 	if (commit_sized(e, files, err) == 0 &&
-	    (e->req->no_side_files || pv_sidefiles_write(e->req->machine, e->size, e->req->dir, files, err) == 0))
+	    pv_sidefiles_write(e->req->machine, e->size, e->req->dir, files, err) == 0)
 		return 0;
 	for (size_t i = 0; i < files->n; i++)
 		unlink(files->v[i]);

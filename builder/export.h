@@ -26,7 +26,6 @@ struct pv_export_request {
 	const char *dir;			/* exists; files are DIR/NAME.SUFFIX */
 	int stream_fd;				/* >= 0: the one format goes there, dir is NULL; else -1 */
 	bool pad;				/* fill up to whole MiB instead of refusing */
-	bool no_side_files;
 	unsigned threads;			/* 0: one a processor */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 	void *progress_ctx;
