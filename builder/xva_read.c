@@ -132,16 +132,16 @@ static bool place_chunk(struct reader *r, const char *path, uint64_t number, uin
 
 static int take_chunk(struct reader *r, const char *path, const char *digits, la_int64_t size, struct pv_error *err)
 {
-	size_t id_len = (size_t)(digits - 1 - path);
+	char id[NAME_MAX_LEN + 1];
 	uint64_t offset;
 
+	snprintf(id, sizeof(id), "%.*s", (int)(digits - 1 - path), path);
 	if (r->wants_sum)
 		fault(r, "%s: the chunk before it has no checksum", path);
-	if (strncmp(r->disk, path, id_len) != 0 || r->disk[id_len]) {
-		if (*r->disk && strncmp(path, r->disk, id_len) < 0)
+	if (strcmp(r->disk, id) != 0) {
+		if (strcmp(id, r->disk) < 0)
 			fault(r, "%s: the disks are not in the order of their ids", path);
-		memcpy(r->disk, path, id_len);
-		r->disk[id_len] = '\0';
+		memcpy(r->disk, id, sizeof(id));
 	} else if (strcmp(digits, r->last) <= 0) {
 		fault(r, "%s: comes after chunk %s: the order is wrong", path, r->last);
 	}
