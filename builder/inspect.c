@@ -112,6 +112,15 @@ static int look_zstd(const struct target *t, struct pv_inspect *in, struct pv_er
 	return 0;
 }
 
+/* What cannot be read or unpacked is a finding; an interrupt or a lacking program is not. */
+static int note_failure(struct pv_inspect *in, const struct pv_error *why, struct pv_error *err)
+{
+	if (why->kind != PV_ERR_STAGE)
+		return pv_error_set(err, why->kind, "%s", why->text);
+	pv_strv_add(&in->faults, why->text);
+	return 0;
+}
+
 static int look_qcow2(const struct target *t, struct pv_inspect *in, struct pv_error *err)
 {
 	pv_autofree uint8_t *head = pv_xmalloc(PV_QCOW2_HEAD_MAX);
@@ -126,7 +135,7 @@ static int look_qcow2(const struct target *t, struct pv_inspect *in, struct pv_e
 	pv_strv_addf(&in->facts, "clusters: %llu KiB", 1ull << q.cluster_bits >> 10);
 	pv_autoerror why = PV_ERROR_INIT;
 	if (pv_qcow2_check_clusters(t->fd, t->file_size, t->path, &q, &why) < 0)
-		pv_strv_add(&in->faults, why.text);
+		return note_failure(in, &why, err);
 	return 0;
 }
 
@@ -288,13 +297,9 @@ int pv_inspect(const char *path, const char *tmp_dir, struct pv_inspect *ret, st
 		pv_inspect_done(&in);
 		return -1;
 	}
-	/* what cannot be unpacked is a finding; an interrupt or a lacking program is not */
-	if (tmp_dir && in.faults.n == 0 && look_inside(&t, &in, &inside) < 0) {
-		if (inside.kind != PV_ERR_STAGE) {
-			pv_inspect_done(&in);
-			return pv_error_set(err, inside.kind, "%s", inside.text);
-		}
-		pv_strv_add(&in.faults, inside.text);
+	if (tmp_dir && in.faults.n == 0 && look_inside(&t, &in, &inside) < 0 && note_failure(&in, &inside, err) < 0) {
+		pv_inspect_done(&in);
+		return -1;
 	}
 	*ret = in;
 	return 0;
