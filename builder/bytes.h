@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers in the byte order of a file format. */
+/* Bytes of file formats: numbers in their order, zeros. */
 #ifndef PV_BYTES_H
 #define PV_BYTES_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+static inline bool pv_all_zero(const uint8_t *p, size_t len)
+{
+	return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
+}
 
 static inline uint16_t pv_be16(const uint8_t *p)
 {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "cmd.h"
 #include "container.h"
 #include "fsutil.h"
@@ -58,6 +59,23 @@ static int original_size(const char *base, uint64_t size, uint64_t *ret, struct 
 	return 0;
 }
 
+/* Takes padding off the end, which is zeros: with anything else there, the size is another disk's. */
+static int cut(const struct pv_outfile *out, const char *base, uint64_t size, uint64_t original, struct pv_error *err)
+{
+	size_t len = (size_t)(size - original);
+	pv_autofree uint8_t *end = pv_xmalloc(len);
+
+	if (pv_pread_all(out->fd, end, len, (off_t)original) != (ssize_t)len)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot read", out->path);
+	if (!pv_all_zero(end, len))
+		return pv_error_set(err, PV_ERR_STAGE, "%s" PV_CONTAINER_SIZE_SUFFIX
+				    ": is of another disk: this one has data behind its %llu bytes; remove it", base,
+				    (unsigned long long)original);
+	if (ftruncate(out->fd, (off_t)original) < 0)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", out->path);
+	return 0;
+}
+
 static int unpack(struct pv_cmd_ctx *ctx, const char *file, int fd, uint64_t file_size, const char *base,
 		  struct pv_outfile *out, struct pv_error *err)
 {
@@ -74,8 +92,8 @@ static int unpack(struct pv_cmd_ctx *ctx, const char *file, int fd, uint64_t fil
 	if (pv_container_detect(fd, file_size, file, &req.kind, err) < 0 || pv_container_unpack(&req, &size, err) < 0 ||
 	    original_size(base, size, &original, err) < 0)
 		return -1;
-	if (original != size && ftruncate(out->fd, (off_t)original) < 0)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", out->path);
+	if (original != size && cut(out, base, size, original, err) < 0)
+		return -1;
 	return pv_outfile_commit(out, err);
 }
 

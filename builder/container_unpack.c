@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "container.h"
 #include "fsutil.h"
 #include "proc.h"
@@ -22,11 +23,6 @@ struct out {
 	uint64_t total;
 };
 
-static bool is_zero(const uint8_t *data, size_t len)
-{
-	return len == 0 || (data[0] == 0 && memcmp(data, data + 1, len - 1) == 0);
-}
-
 /* Pages of zeros stay holes. */
 static int put(void *ctx, uint64_t offset, const uint8_t *data, size_t len, struct pv_error *err)
 {
@@ -38,9 +34,9 @@ static int put(void *ctx, uint64_t offset, const uint8_t *data, size_t len, stru
 		size_t page = PAGE - (size_t)((offset + at) % PAGE);
 
 		end = len - at < page ? len : at + page;
-		if (is_zero(data + at, end - at))
+		if (pv_all_zero(data + at, end - at))
 			continue;
-		while (end < len && !is_zero(data + end, len - end < PAGE ? len - end : PAGE))
+		while (end < len && !pv_all_zero(data + end, len - end < PAGE ? len - end : PAGE))
 			end += len - end < PAGE ? len - end : PAGE;
 		if (pv_pwrite_all(out->req->out_fd, data + at, end - at, (off_t)(offset + at)) < 0)
 			return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot write what is in it",

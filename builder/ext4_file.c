@@ -7,6 +7,7 @@
 
 #include <et/com_err.h>
 
+#include "bytes.h"
 #include "ext4_priv.h"
 #include "fsutil.h"
 #include "proc.h"
@@ -118,11 +119,6 @@ int pv_ext4_put(struct pv_ext4 *w, const uint8_t *src, uint32_t logical, uint32_
 	return 0;
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
-}
-
 /* One buffer's worth of a file, from the fill mark on: units of zeros become holes unless the file is small. */
 static int put_chunk(struct pv_ext4 *w, uint64_t pos, size_t len, bool holes, struct pv_error *err)
 {
@@ -132,7 +128,7 @@ static int put_chunk(struct pv_ext4 *w, uint64_t pos, size_t len, bool holes, st
 
 	while (at <= len) {
 		size_t unit = len - at < PV_EXT4_HOLE_UNIT ? len - at : PV_EXT4_HOLE_UNIT;
-		bool hole = unit && holes && all_zero(src + at, unit);
+		bool hole = unit && holes && pv_all_zero(src + at, unit);
 
 		if (unit && !hole) {
 			kept += unit;

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "fsutil.h"
 #include "proc.h"
 #include "text.h"
@@ -35,16 +36,6 @@ enum {
 #define UNPACK "; flatten it if you trust it (qemu-img convert -f qcow2 -O qcow2 OLD NEW), " \
 	"or say --format raw if it is a raw disk"
 
-static uint32_t be32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static uint64_t be64(const uint8_t *p)
-{
-	return (uint64_t)be32(p) << 32 | be32(p + 4);
-}
-
 bool pv_qcow2_magic(const uint8_t *head, size_t len)
 {
 	return len >= 4 && memcmp(head, "QFI\xfb", 4) == 0;
@@ -62,7 +53,7 @@ static int damaged(const char *name, const char *what, struct pv_error *err)
 
 static int check_features(const uint8_t *head, uint32_t length, const char *name, struct pv_error *err)
 {
-	uint64_t f = be64(head + H_INCOMPATIBLE);
+	uint64_t f = pv_be64(head + H_INCOMPATIBLE);
 
 	if (f & F_DATA_FILE)
 		return pv_error_set(err, PV_ERR_STAGE, "%s: the qcow2 image keeps its data in another file, which is not "
@@ -75,7 +66,7 @@ static int check_features(const uint8_t *head, uint32_t length, const char *name
 				    ")" UNPACK, name, f & ~F_KNOWN);
 	if ((f & F_COMPRESSION) && (length <= H_COMPRESSION || head[H_COMPRESSION] != 1))
 		return damaged(name, "its compression is of no known kind", err);
-	if (be32(head + H_REFCOUNT_ORDER) > 6)
+	if (pv_be32(head + H_REFCOUNT_ORDER) > 6)
 		return damaged(name, "its reference counts are wider than 64 bits", err);
 	return 0;
 }
@@ -84,7 +75,7 @@ static int check_features(const uint8_t *head, uint32_t length, const char *name
 static int check_extensions(const uint8_t *head, size_t len, uint32_t start, const char *name, struct pv_error *err)
 {
 	for (uint64_t at = start; at + 8 <= len;) {
-		uint32_t type = be32(head + at), size = be32(head + at + 4);
+		uint32_t type = pv_be32(head + at), size = pv_be32(head + at + 4);
 
 		if (type == EXT_END)
 			return 0;
@@ -106,7 +97,7 @@ static bool within(uint64_t offset, uint64_t bytes, uint64_t file_size)
 static int check_tables(const uint8_t *head, uint64_t file_size, const char *name, const struct pv_qcow2 *q,
 			struct pv_error *err)
 {
-	uint64_t cluster = 1ull << q->cluster_bits, refcount = be64(head + H_REFCOUNT);
+	uint64_t cluster = 1ull << q->cluster_bits, refcount = pv_be64(head + H_REFCOUNT);
 	/* a table of the second level fills a cluster */
 	uint64_t covered = cluster / (q->extended_l2 ? 16 : 8) * cluster;
 
@@ -115,7 +106,7 @@ static int check_tables(const uint8_t *head, uint64_t file_size, const char *nam
 	if (q->l1_offset % cluster || refcount % cluster || refcount == 0)
 		return damaged(name, "a table lies across clusters", err);
 	if (!within(q->l1_offset, (uint64_t)q->l1_entries * 8, file_size) ||
-	    !within(refcount, (uint64_t)be32(head + H_REFCOUNT_CLUSTERS) * cluster, file_size))
+	    !within(refcount, (uint64_t)pv_be32(head + H_REFCOUNT_CLUSTERS) * cluster, file_size))
 		return cut_off(name, err);
 	return 0;
 }
@@ -130,22 +121,22 @@ int pv_qcow2_header(const uint8_t *head, size_t len, uint64_t file_size, const c
 		return pv_error_set(err, PV_ERR_STAGE, "%s: does not begin like a qcow2 image; is it --format raw?", name);
 	if (len < V2_LENGTH)
 		return cut_off(name, err);
-	version = be32(head + H_VERSION);
+	version = pv_be32(head + H_VERSION);
 	if (version != 2 && version != 3)
 		return pv_error_set(err, PV_ERR_STAGE, "%s: QCOW version %" PRIu32 " is not read, 2 and 3 are; convert it: "
 				    "qemu-img convert -O qcow2 OLD NEW", name, version);
 	if (version == 3 && len < V3_LENGTH)
 		return cut_off(name, err);
 	/* QEMU goes by the offset alone. */
-	if (be64(head + H_BACKING) != 0)
+	if (pv_be64(head + H_BACKING) != 0)
 		return pv_error_set(err, PV_ERR_STAGE, "%s: the qcow2 image has a backing file, which is not opened" UNPACK,
 				    name);
-	if (be32(head + H_CRYPT) != 0)
+	if (pv_be32(head + H_CRYPT) != 0)
 		return pv_error_set(err, PV_ERR_STAGE, "%s: the qcow2 image is encrypted; decrypt it first", name);
-	q.cluster_bits = be32(head + H_CLUSTER_BITS);
-	q.size = be64(head + H_SIZE);
-	q.l1_entries = be32(head + H_L1_ENTRIES);
-	q.l1_offset = be64(head + H_L1);
+	q.cluster_bits = pv_be32(head + H_CLUSTER_BITS);
+	q.size = pv_be64(head + H_SIZE);
+	q.l1_entries = pv_be32(head + H_L1_ENTRIES);
+	q.l1_offset = pv_be64(head + H_L1);
 	if (q.cluster_bits < 9 || q.cluster_bits > 21)
 		return damaged(name, "its clusters are not of 512 bytes to 2 MiB", err);
 	if (q.size == 0 || q.size > SIZE_MAX_BYTES)
@@ -153,14 +144,14 @@ int pv_qcow2_header(const uint8_t *head, size_t len, uint64_t file_size, const c
 	if (len > 1u << q.cluster_bits)
 		len = 1u << q.cluster_bits;
 	if (version == 3) {
-		length = be32(head + H_LENGTH);
+		length = pv_be32(head + H_LENGTH);
 		if (length < V3_LENGTH || length % 8 || length > 1u << q.cluster_bits)
 			return damaged(name, "its header has no possible length", err);
 		if (length > len)
 			return cut_off(name, err);
 		if (check_features(head, length, name, err) < 0)
 			return -1;
-		q.extended_l2 = be64(head + H_INCOMPATIBLE) & F_EXTENDED_L2;
+		q.extended_l2 = pv_be64(head + H_INCOMPATIBLE) & F_EXTENDED_L2;
 	}
 	if (check_extensions(head, len, length, name, err) < 0 || check_tables(head, file_size, name, &q, err) < 0)
 		return -1;
@@ -212,7 +203,7 @@ static int check_l2(struct walk *w, uint64_t offset, struct pv_error *err)
 	if (read_table(w, offset, cluster, err) < 0)
 		return -1;
 	for (size_t i = 0; i < cluster; i += step)
-		if (data_offset(be64(w->table + i), w->q->cluster_bits) >= w->file_size)
+		if (data_offset(pv_be64(w->table + i), w->q->cluster_bits) >= w->file_size)
 			return cut_off(w->name, err);
 	return 0;
 }
@@ -227,7 +218,7 @@ int pv_qcow2_check_clusters(int fd, uint64_t file_size, const char *name, const 
 		return -1;
 	w.table = table;
 	for (size_t i = 0; i < q->l1_entries; i++) {
-		uint64_t offset = be64(l1 + i * 8) & ENTRY_OFFSET;
+		uint64_t offset = pv_be64(l1 + i * 8) & ENTRY_OFFSET;
 
 		if (offset != 0 && check_l2(&w, offset, err) < 0)
 			return -1;

@@ -192,6 +192,13 @@ rc=0
 refused 1 '--pad' odd
 "$PVIMG" export odd.raw --pad --format vhd,xva,raw-zst,qcow2 --out odd >/dev/null
 for f in vhd xva raw.zst qcow2; do check_back odd.raw "odd/odd.$f"; done
+# that size of another disk cuts nothing off
+mkdir stale back2
+"$PVIMG" export disks/part-block.raw --format vhd --out stale >/dev/null
+echo 5242500 >stale/part-block.original-size
+rc=0
+"$PVIMG" import stale/part-block.vhd --out back2 >/dev/null 2>err || rc=$?
+refused 1 'original-size: .*data' back2
 truncate -s 2041G toolarge.raw
 rc=0
 "$PVIMG" export toolarge.raw --format raw-zst,vhd --out large >/dev/null 2>err || rc=$?
