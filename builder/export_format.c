@@ -168,9 +168,7 @@ static int open_xva(struct pv_format_output *out, const struct pv_format_facts *
 		    struct pv_error *err)
 {
 	const struct pv_machine *m = facts->machine;
-	pv_autofree char *description =
-		m->distribution ? pv_fmt("%s %s (%s), PVHVM, made by pvimg", m->distribution, m->version, m->suite)
-				: pv_xstrdup("made by pvimg");
+	pv_autofree char *description = pv_machine_description(m);
 	const struct pv_xva_machine machine = {
 		.name = m->name,
 		.description = description,

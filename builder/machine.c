@@ -22,6 +22,12 @@ void pv_machine_done(struct pv_machine *m)
 	pv_freep(&m->version);
 }
 
+char *pv_machine_description(const struct pv_machine *m)
+{
+	return m->distribution ? pv_fmt("%s %s (%s), PVHVM, made by pvimg", m->distribution, m->version, m->suite) :
+				 pv_xstrdup("made by pvimg");
+}
+
 /* A word for file names, XML and configurations: what is none of these characters becomes '-'. */
 static char *plain_name(const char *path)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A plan from a lock: no index is read, no resolver runs, and no archive is asked when the store has all packages. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "lockfile.h"

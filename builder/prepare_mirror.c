@@ -61,7 +61,6 @@ int pv_prepare_no_archive(const struct pv_suite *suite, const char *cause, struc
 			    cause, other);
 }
 
-
 /* A snapshot is that or nothing: what could bring packages of another day is refused. */
 static int find_snapshot(const struct pv_recipe *recipe, const struct pv_suite *suite, struct pv_prepared *ret,
 			 struct pv_error *err)

@@ -48,17 +48,11 @@ static char *text_of(json_t *root)
 	return pv_fmt("%s\n", text ? text : "{}");
 }
 
-static char *description(const struct pv_machine *m)
-{
-	return m->distribution ? pv_fmt("%s %s (%s), PVHVM, made by pvimg", m->distribution, m->version, m->suite) :
-				 pv_xstrdup("made by pvimg");
-}
-
 /* Numbers are strings there, as in XML-RPC. */
 static char *xapi(const struct pv_machine *m, uint64_t disk_size)
 {
 	pv_autofree char *memory = pv_fmt("%llu", (unsigned long long)m->memory), *vcpus = pv_fmt("%u", m->vcpus);
-	pv_autofree char *size = pv_fmt("%llu", (unsigned long long)disk_size), *words = description(m);
+	pv_autofree char *size = pv_fmt("%llu", (unsigned long long)disk_size), *words = pv_machine_description(m);
 	json_t *vm =
 		json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}}",
 			  "name_label", m->name, "name_description", words, "HVM_boot_policy", "BIOS order",
@@ -95,7 +89,7 @@ static char *glance(const struct pv_machine *m, uint64_t disk_size)
 
 static char *ec2(const struct pv_machine *m, uint64_t disk_size)
 {
-	pv_autofree char *words = description(m);
+	pv_autofree char *words = pv_machine_description(m);
 	json_t *mapping =
 		json_pack("{s:s, s:{s:s, s:I, s:s, s:b}}", "DeviceName", "/dev/xvda", "Ebs", "SnapshotId",
 			  "snap-PUT-THE-IMPORTED-ONE-HERE", "VolumeSize", (json_int_t)((disk_size + GIB - 1) / GIB),

@@ -13,8 +13,8 @@
 /* Writes, and adds the paths to ret_files:
  * DIR/NAME.xl.cfg     a PVHVM guest for `xl create` (xl.cfg(5) of Xen 4.17)
  * DIR/NAME.xapi.json  the fields of a XenServer or XCP-ng template (VM.create's record, and its VBD)
- * DIR/NAME.glance.json  the body of POST /v2/images of OpenStack's Glance, for the vhd.tar.gz; all properties are
- * strings DIR/NAME.ec2.json   for `aws ec2 register-image --cli-input-json`, but for the id of the imported snapshot
+ * DIR/NAME.glance.json  the body of POST /v2/images of OpenStack's Glance, for the vhd.tar.gz; properties are strings
+ * DIR/NAME.ec2.json   for `aws ec2 register-image --cli-input-json`, but for the id of the imported snapshot
  * DIR/NAME.user-data, NAME.meta-data  an example for cloud-init's NoCloud data source
  * Each appears whole; those that are there are replaced. */
 int pv_sidefiles_write(const struct pv_machine *m, uint64_t disk_size, const char *dir, struct pv_strv *ret_files,

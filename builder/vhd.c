@@ -3,7 +3,6 @@
 #include "vhd.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
