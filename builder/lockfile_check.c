@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether a lock is one for this plan, and how one lock differs from another. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "debversion.h"

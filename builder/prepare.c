@@ -2,7 +2,6 @@
 /* A plan from the lock, or from the archive as it is today: opened, its packages resolved. */
 #include "prepare.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 

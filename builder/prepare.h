@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a recipe to a plan with its packages: by the lock beside it; without one finds the mirrors, opens the archive,
- * resolves. Writes to the store and to work_dir only. */
+ * resolves. Writes to the store, to work_dir, and what Date a suite had (freshness.h). */
 #ifndef PV_PREPARE_H
 #define PV_PREPARE_H
 
