@@ -4,6 +4,8 @@
 # shellcheck shell=sh
 # shellcheck source=tests/boot/common.sh
 . tests/boot/common.sh
+# shellcheck source=tests/archive/lib.sh
+. tests/archive/lib.sh
 
 # mi_begin: user, archives, the server (its folder is $MI_WWW, its port $MI_PORT) and a recipe `mini`.
 mi_begin() {
@@ -25,6 +27,13 @@ mi_begin() {
 		sleep 0.3
 	done
 	MI_PORT=$(cat "$TMP/port") || bt_fail "the test's server does not start (looked $mi_i times): $(cat "$TMP/httpd.log")"
+}
+
+# mi_begin_bent: the same for tests of archives and servers that misbehave, which are given up soon.
+mi_begin_bent() {
+	BT_QUIET=1
+	mi_begin
+	MI_ENV="PVIMG_FETCH_SLOW_SECONDS=2 PVIMG_FETCH_PAUSE_MS=20"
 }
 
 mi_end() {
@@ -59,6 +68,13 @@ mi_copy() {
 	mkdir -p "$MI_WWW/$1"
 	cp -R "$BT_ARCHIVE/mini/dists" "$MI_WWW/$1/"
 	ln -s "$BT_ARCHIVE/mini/pool" "$MI_WWW/$1/pool"
+}
+
+# mi_copy_pool NAME: the same with a pool of its own, by links where that is possible: nothing in it may be written over.
+mi_copy_pool() {
+	mi_copy "$1"
+	rm "$MI_WWW/$1/pool"
+	cp -Rl "$BT_ARCHIVE/mini/pool" "$MI_WWW/$1/" 2>/dev/null || cp -R "$BT_ARCHIVE/mini/pool" "$MI_WWW/$1/"
 }
 
 # mi_resign NAME [SED]: every Release of that copy, edited, signed anew; hard links are broken first.

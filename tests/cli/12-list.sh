@@ -2,10 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # pvimg list: one line a recipe, the same as JSON; a recipe at fault is told, the others are listed, exit code 3.
 set -eu
-fail() {
-	echo "$*"
-	exit 1
-}
+# shellcheck source=tests/cli/plain.sh
+. tests/cli/plain.sh
 
 "$PVIMG" list >"$TMP/list" 2>"$TMP/err"
 [ ! -s "$TMP/err" ] || fail "list: $(cat "$TMP/err")"

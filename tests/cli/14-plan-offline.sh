@@ -5,8 +5,6 @@
 set -eu
 # shellcheck source=tests/archive/mini.sh
 . tests/archive/mini.sh
-# shellcheck source=tests/archive/lib.sh
-. tests/archive/lib.sh
 BT_QUIET=1
 mi_begin
 set -- mini --keyring "$MI_KEY" --mirror "file://$BT_ARCHIVE/mini"

@@ -3,10 +3,8 @@
 # make install: everything in its place below DESTDIR and PREFIX, the installed program finds its recipes, the man
 # pages render without a warning, the completions complete.
 set -eu
-fail() {
-	echo "$*"
-	exit 1
-}
+# shellcheck source=tests/cli/plain.sh
+. tests/cli/plain.sh
 
 # a copy: the program's own idea of its data changes with PREFIX, and out/ is the build's
 prefix="$TMP/it's the prefix"

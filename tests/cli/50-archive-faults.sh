@@ -6,11 +6,7 @@
 set -eu
 # shellcheck source=tests/archive/mini.sh
 . tests/archive/mini.sh
-# shellcheck source=tests/archive/lib.sh
-. tests/archive/lib.sh
-BT_QUIET=1
-mi_begin
-MI_ENV="PVIMG_FETCH_SLOW_SECONDS=2 PVIMG_FETCH_PAUSE_MS=20"
+mi_begin_bent
 set -- --keyring "$MI_KEY"
 
 mi_refused "unknown recipe" 3 'mimi.*mini' mimi "$@" --mirror "$(mi_url ok/mini)"
@@ -62,9 +58,7 @@ mi_refused "index is not the signed one" 6 'Packages|digest|sha256' mini "$@" --
 mi_recipe otherbytes test-other-bytes
 mi_refused ".deb with another digest" 6 'test-other-bytes' otherbytes "$@" --mirror "$(mi_url ok/mini)"
 mi_refused ".deb with another digest, file:" 6 'test-other-bytes' otherbytes "$@" --mirror "file://$BT_ARCHIVE/mini"
-mi_copy gone
-rm "$MI_WWW/gone/pool"
-cp -R "$BT_ARCHIVE/mini/pool" "$MI_WWW/gone/"
+mi_copy_pool gone
 find "$MI_WWW/gone/pool" -name 'test-fails_*' -delete
 mi_recipe gone test-fails
 mi_refused ".deb is not there" 6 'test-fails.*(404|not found)|404.*test-fails' gone "$@" --mirror "$(mi_url ok/gone)"

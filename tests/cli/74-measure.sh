@@ -2,10 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What dom0 measures with: a file fetched from a server that may lie or break off, exits counted from xentrace's records.
 set -eu
-fail() {
-	echo "$*"
-	exit 1
-}
+# shellcheck source=tests/cli/plain.sh
+. tests/cli/plain.sh
 
 # serve ANSWER: one connection's answer (printf's format); sets $port
 serve() {

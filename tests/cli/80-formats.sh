@@ -4,13 +4,8 @@
 # written from the format's rules; the same bytes every time; nothing left of a run that failed.
 # time limit: 600
 set -eu
-fail() {
-	echo "$*"
-	exit 1
-}
-XDG_CACHE_HOME=$TMP/cache
-export XDG_CACHE_HOME
-unset SOURCE_DATE_EPOCH
+# shellcheck source=tests/cli/plain.sh
+. tests/cli/plain.sh
 formats=raw,qcow2,vhd,vhd-tar-gz,xva,raw-zst
 HERE=$PWD
 cd "$TMP"

@@ -6,20 +6,10 @@
 set -eu
 # shellcheck source=tests/archive/mini.sh
 . tests/archive/mini.sh
-# shellcheck source=tests/archive/lib.sh
-. tests/archive/lib.sh
-BT_QUIET=1
-mi_begin
-MI_ENV="PVIMG_FETCH_SLOW_SECONDS=2 PVIMG_FETCH_PAUSE_MS=20"
+mi_begin_bent
 LOCK=$BT_HOME/recipes/mini.lock
 version_in() { bt_json "$MI_OUT/mini/manifest.json" "[p['version'] for p in d['packages'] if p['name'] == '$1']"; }
 
-# own_copy NAME: the mini archive with a pool of its own, by links; nothing of its content is shared with others' copies.
-own_copy() {
-	mi_copy "$1"
-	rm "$MI_WWW/$1/pool"
-	cp -Rl "$BT_ARCHIVE/mini/pool" "$MI_WWW/$1/" 2>/dev/null || cp -R "$BT_ARCHIVE/mini/pool" "$MI_WWW/$1/"
-}
 # publish NAME SUITE [DEB...]: those packages are all that the suite has; signed anew by resign.
 publish() {
 	p_dir=$MI_WWW/$1 p_suite=$2
@@ -32,7 +22,7 @@ publish() {
 	ta_release "$p_dir/dists/$p_suite" Ubuntu "$p_suite" noble 24.04 'main universe' Ubuntu 'X-Pvimg-Stand-In: yes'
 }
 
-own_copy moved
+mi_copy_pool moved
 set -- --keyring "$MI_KEY" --mirror "$(mi_url ok/moved)"
 mi_pvimg lock mini "$@"
 bt_is "lock: exit status" "$MI_RC" 0

@@ -3,13 +3,8 @@
 # The side files of an export: the domain configuration as Xen's own parser (libxlutil) reads it, JSON with what the clouds ask for,
 # and cloud-init's example.
 set -eu
-fail() {
-	echo "$*"
-	exit 1
-}
-XDG_CACHE_HOME=$TMP/cache
-export XDG_CACHE_HOME
-unset SOURCE_DATE_EPOCH
+# shellcheck source=tests/cli/plain.sh
+. tests/cli/plain.sh
 mkdir "$TMP/debian-2g"
 cd "$TMP/debian-2g"
 truncate -s 4G debian-2g.raw
