@@ -14,7 +14,7 @@ enum pv_container {
 	PV_CONTAINER_VHD,
 	PV_CONTAINER_VHD_TAR,		/* a tar of 0.vhd, in gzip mostly */
 	PV_CONTAINER_XVA,
-	PV_CONTAINER_ZSTD,		/* a raw disk in zstd */
+	PV_CONTAINER_ZSTD,		/* something in zstd; unpacked only where it is a raw disk */
 	PV_CONTAINER_OTHER,		/* something else that is known, and not read: a VMDK, a zip archive */
 };
 

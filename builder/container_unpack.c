@@ -106,6 +106,7 @@ static int unpack_xva(struct out *out, uint64_t *ret_size, struct pv_error *err)
 static int unpack_zstd(struct out *out, uint64_t *ret_size, struct pv_error *err)
 {
 	struct pv_zstdraw z;
+	enum pv_container inside;
 	pv_autostrv faults = PV_STRV_INIT;
 
 	if (pv_zstdraw_open(out->req->fd, out->req->file_size, out->req->name, &z, &faults, err) < 0 ||
@@ -117,6 +118,12 @@ static int unpack_zstd(struct out *out, uint64_t *ret_size, struct pv_error *err
 	if (z.seekable && *ret_size != z.size)
 		return pv_error_set(err, PV_ERR_STAGE, "%s: unpacks to %llu bytes, its seek table says %llu",
 				    out->req->name, (unsigned long long)*ret_size, (unsigned long long)z.size);
+	/* zstd packs anything */
+	if (pv_container_detect(out->req->out_fd, *ret_size, out->req->name, &inside, err) < 0)
+		return -1;
+	if (inside != PV_CONTAINER_RAW)
+		return pv_error_set(err, PV_ERR_STAGE, "%s: what is packed in it is %s, no raw disk; unpack it first: zstd -d",
+				    out->req->name, pv_container_what(inside));
 	return 0;
 }
 
