@@ -257,6 +257,19 @@ static void wait_a_tick(struct ring *r)
 	pthread_cond_timedwait(&r->changed, &r->lock, &until);
 }
 
+/* Lock held, but not meanwhile. */
+static void tell(struct ring *r, uint64_t *told)
+{
+	uint64_t written = r->written, done = written == r->nblocks ? r->req->size : written * PV_BLOCK_LEN;
+
+	if (!r->req->progress || written == *told)
+		return;
+	*told = written;
+	pthread_mutex_unlock(&r->lock);
+	r->req->progress(r->req->progress_ctx, done, r->req->size);
+	pthread_mutex_lock(&r->lock);
+}
+
 static void watch(struct ring *r)
 {
 	uint64_t told = UINT64_MAX;
@@ -264,21 +277,14 @@ static void watch(struct ring *r)
 	pthread_mutex_lock(&r->lock);
 	while (r->running > 0) {
 		struct pv_error err = PV_ERROR_INIT;
-		uint64_t written = r->written;
 
 		if (!r->failed && pv_proc_check_interrupt(&err) < 0)
 			fail(r, &err);
-		if (r->req->progress && written != told) {
-			pthread_mutex_unlock(&r->lock);
-			r->req->progress(r->req->progress_ctx, written == r->nblocks ? r->req->size :
-					 written * PV_BLOCK_LEN, r->req->size);
-			told = written;
-			pthread_mutex_lock(&r->lock);
-			if (r->running == 0)
-				break;
-		}
-		wait_a_tick(r);
+		tell(r, &told);
+		if (r->running > 0)
+			wait_a_tick(r);
 	}
+	tell(r, &told);
 	pthread_mutex_unlock(&r->lock);
 }
 

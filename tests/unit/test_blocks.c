@@ -141,6 +141,34 @@ static void holes_and_threads(void **state)
 	assert_int_equal(lost, 0);
 }
 
+static void told(void *ctx, uint64_t done, uint64_t total)
+{
+	uint64_t *last = ctx;
+
+	assert_int_equal(total, SIZE);
+	assert_true(done >= *last && done <= total);
+	*last = done;
+	/* the threads end meanwhile */
+	usleep(30000);
+}
+
+static void progress_ends(void **state)
+{
+	pv_autoclose int fd = make_disk();
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		struct seen seen = { .ok = true };
+		uint64_t last = 0;
+		const struct pv_block_sink sink = { NULL, take, &seen };
+		const struct pv_blocks_request req = { .fd = fd, .size = SIZE, .name = "disk", .sinks = &sink, .nsinks = 1,
+						       .threads = 2, .progress = told, .progress_ctx = &last };
+
+		assert_int_equal(pv_blocks_run(&req, NULL), 0);
+		assert_int_equal(last, SIZE);
+	}
+}
+
 /* A file that becomes shorter while it is read: what is missing is no hole. */
 static int cut(void *ctx, const struct pv_block *b, const void *slot, struct pv_error *err)
 {
@@ -176,6 +204,7 @@ int main(void)
 		cmocka_unit_test(error_ends_it),
 		cmocka_unit_test(holes_and_threads),
 		cmocka_unit_test(cut_short),
+		cmocka_unit_test(progress_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
