@@ -226,11 +226,6 @@ static int accept_result(struct build *b, struct pv_error *err)
 	return rc;
 }
 
-static void show_export_progress(void *ctx, uint64_t done, uint64_t total)
-{
-	pv_log_stage_progress(ctx, done, total, "bytes");
-}
-
 /* Of a proven image only: what was refused need not be packed. */
 static int export_formats(const struct build *b, struct pv_error *err)
 {
@@ -243,7 +238,7 @@ static int export_formats(const struct build *b, struct pv_error *err)
 		return -1;
 	const struct pv_export_request req = {
 		.image = image, .machine = &machine, .formats = (const char *const *)formats->v, .nformats = formats->n,
-		.dir = b->hidden, .stream_fd = -1, .progress = show_export_progress, .progress_ctx = b->req->log,
+		.dir = b->hidden, .stream_fd = -1, .progress = pv_log_stage_bytes, .progress_ctx = b->req->log,
 	};
 	if (pv_export(&req, &files, err) < 0)
 		return -1;

@@ -8,11 +8,6 @@
 #include "export.h"
 #include "fsutil.h"
 
-static void show_progress(void *ctx, uint64_t done, uint64_t total)
-{
-	pv_log_stage_progress(ctx, done, total, "bytes");
-}
-
 /* "raw,vhd" as words. */
 static void split(const char *list, struct pv_strv *ret)
 {
@@ -80,7 +75,7 @@ int pv_cmd_export(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error
 		.dir = dir,
 		.stream_fd = stream ? STDOUT_FILENO : -1,
 		.pad = ctx->opts.pad,
-		.progress = show_progress,
+		.progress = pv_log_stage_bytes,
 		.progress_ctx = ctx->log,
 	};
 	return run(ctx, &req, err);

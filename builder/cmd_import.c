@@ -15,11 +15,6 @@
 
 #define MIB (UINT64_C(1) << 20)
 
-static void show_progress(void *ctx, uint64_t done, uint64_t total)
-{
-	pv_log_stage_progress(ctx, done, total, "bytes");
-}
-
 /* FILE without what says how it is packed: "dir/debian-2g" of "dir/debian-2g.vhd.tar.gz". */
 static char *stem(const char *file)
 {
@@ -85,7 +80,7 @@ static int unpack(struct pv_cmd_ctx *ctx, const char *file, int fd, uint64_t fil
 					 .name = file,
 					 .out_fd = out->fd,
 					 .tmp_dir = dir,
-					 .progress = show_progress,
+					 .progress = pv_log_stage_bytes,
 					 .progress_ctx = ctx->log };
 	uint64_t size, original;
 

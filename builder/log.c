@@ -389,6 +389,11 @@ void pv_log_stage_progress(struct pv_log *log, uint64_t done, uint64_t total, co
 	json_progress(log, c);
 }
 
+void pv_log_stage_bytes(void *log, uint64_t done, uint64_t total)
+{
+	pv_log_stage_progress(log, done, total, "bytes");
+}
+
 void pv_log_stage_end(struct pv_log *log, bool ok, const char *note)
 {
 	pv_autofree char *line = NULL, *time_text = NULL, *words = NULL;

@@ -45,6 +45,8 @@ void pv_log_stage_begin(struct pv_log *log, const char *image, const char *stage
 /* unit "bytes" is shown as sizes; else "packages", "files". A stage may count bytes and one other unit side by side.
  * total 0: unknown. Cheap: may be called per block. JSON: at most one event a second and unit, and the last. */
 void pv_log_stage_progress(struct pv_log *log, uint64_t done, uint64_t total, const char *unit);
+/* The same for bytes, as a callback of who knows no log. */
+void pv_log_stage_bytes(void *log, uint64_t done, uint64_t total);
 /* Shows the time passing in a stage that has nothing to count. To be called now and then; cheap. */
 void pv_log_tick(struct pv_log *log);
 /* note: one short phrase, or NULL ("88 packages", "from the store"). */
