@@ -240,8 +240,8 @@ static int run_blocks(struct export *e, struct pv_error *err)
 	return 0;
 }
 
-/* The size before padding, for who wants the disk back bit for bit. That of an earlier export goes before any format gets
- * its name: a run that is killed between the two leaves no wrong one. */
+/* The outputs, and the size before padding, for who wants the disk back bit for bit. That of an earlier export goes
+ * first: a run that is killed in between leaves no wrong one. */
 static int commit_sized(struct export *e, struct pv_strv *files, struct pv_error *err)
 {
 	pv_autofree char *path = pv_fmt("%s/%s" PV_CONTAINER_SIZE_SUFFIX, e->req->dir, e->req->machine->name);
