@@ -26,6 +26,8 @@ struct pv_machine {
  * read. */
 int pv_machine_of_image(const char *path, uint64_t memory, unsigned vcpus, struct pv_machine *ret, struct pv_error *err)
 	PV_MUST_CHECK;
+/* "Debian 12 (bookworm), PVHVM, made by pvimg", or less where less is known. The caller frees. */
+char *pv_machine_description(const struct pv_machine *m);
 void pv_machine_done(struct pv_machine *m);
 /* "debian 12 (bookworm), PVHVM, made by pvimg", as far as it is known; the caller frees. */
 char *pv_machine_description(const struct pv_machine *m);
