@@ -16,12 +16,14 @@
 /* What the command line said. Strings are borrowed from argv; NULL: not said. */
 struct pv_opts {
 	const char *out, *cache, *recipes, *mirror, *security, *keyring, *suite;
+	const char *to, *ca, *accept_driver;
+	struct pv_strv pins;
 	struct pv_strv sets;		/* --set key=value, in order */
 	const char *driver, *firmware, *ovmf, *format, *as, *extra_disk, *as_user;
 	uint64_t memory, cache_limit;	/* bytes; 0: not said, as are the numbers below */
-	unsigned jobs, vcpus, deadline_s;
+	unsigned jobs, vcpus, deadline_s, keep;
 	bool json, verbose, no_wait, allow_older, explain, all, no_verify, no_load, no_saved, on_disk, pad;
-	bool locked, no_lock, offline, update;
+	bool locked, no_lock, offline, update, unverified;
 };
 
 struct pv_cmd_ctx {
@@ -46,6 +48,7 @@ pv_cmd_fn pv_cmd_diff;
 pv_cmd_fn pv_cmd_export;
 pv_cmd_fn pv_cmd_import;
 pv_cmd_fn pv_cmd_inspect;
+pv_cmd_fn pv_cmd_publish;
 pv_cmd_fn pv_cmd_doctor;
 pv_cmd_fn pv_cmd_clean;
 pv_cmd_fn pv_cmd_cache;

@@ -37,7 +37,8 @@ enum {
 	FOR_EXPORT = 1u << 12,
 	FOR_IMPORT = 1u << 13,
 	FOR_INSPECT = 1u << 14,
-	FOR_ALL = (1u << 15) - 1,
+	FOR_PUBLISH = 1u << 15,
+	FOR_ALL = (1u << 16) - 1,
 	FOR_RECIPE = FOR_BUILD | FOR_PLAN | FOR_LOCK | FOR_REPRODUCE,
 	FOR_BOOT = FOR_VERIFY | FOR_COMPARE,
 };
@@ -62,11 +63,16 @@ static const struct command commands[] = {
 	{ "diff", "A B", "tell what two images or results differ in", pv_cmd_diff, FOR_DIFF, 2, 2 },
 	{ "export", "IMAGE", "write a raw image in the formats that clouds take", pv_cmd_export, FOR_EXPORT, 1, 1 },
 	{ "import", "FILE", "make a raw disk of a VHD, XVA, qcow2 or packed image", pv_cmd_import, FOR_IMPORT, 1, 1 },
+	{ "publish", "NAME", "upload a verified image as a template of a XenServer or XCP-ng pool", pv_cmd_publish,
+	  FOR_PUBLISH, 1, 1 },
 	{ "inspect", "FILE", "tell what an image file is, what is in it, and its faults", pv_cmd_inspect, FOR_INSPECT, 1, 1 },
 	{ "doctor", "", "tell what this host can and cannot do", pv_cmd_doctor, FOR_DOCTOR, 0, 0 },
 	{ "cache", "[WHAT]", "du, gc or verify: what builds keep for later ones", pv_cmd_cache, FOR_CACHE, 0, 1 },
 	{ "clean", "", "remove what interrupted builds left", pv_cmd_clean, FOR_CLEAN, 0, 0 },
 };
+
+/* Options without a letter to be their key. */
+enum { KEY_TO = 256, KEY_CA, KEY_PIN, KEY_KEEP, KEY_UNVERIFIED, KEY_ACCEPT_DRIVER };
 
 struct option_row {
 	const char *name, *argument, *summary;
@@ -76,7 +82,8 @@ struct option_row {
 
 static const struct option_row options[] = {
 	{ "out", "DIR", "put results there (default: out/images, or beside FILE)", 'o',
-	  FOR_BUILD | FOR_PLAN | FOR_DOCTOR | FOR_CLEAN | FOR_BOOT | FOR_REPRODUCE | FOR_EXPORT | FOR_IMPORT },
+	  FOR_BUILD | FOR_PLAN | FOR_DOCTOR | FOR_CLEAN | FOR_BOOT | FOR_REPRODUCE | FOR_EXPORT | FOR_IMPORT |
+	  FOR_PUBLISH },
 	{ "cache", "DIR", "store and work folders (default: ~/.cache/pvimg)", 'c',
 	  FOR_RECIPE | FOR_DOCTOR | FOR_CLEAN | FOR_BOOT | FOR_INSPECT | FOR_CACHE },
 	{ "cache-limit", "SIZE", "the cache may have that much (default: 20GiB)", 'Q', FOR_BUILD | FOR_CACHE },
@@ -106,8 +113,9 @@ static const struct option_row options[] = {
 	{ "no-saved", NULL, "start dom0 from nothing, not from its saved state", 'F',
 	  FOR_BUILD | FOR_BOOT },
 	{ "memory", "SIZE", "the guest's memory (default: the flavor's, else 2GiB)", 'M',
-	  FOR_BOOT | FOR_EXPORT },
-	{ "vcpus", "N", "the guest's processors (default: the flavor's, else 2)", 'C', FOR_BOOT | FOR_EXPORT },
+	  FOR_BOOT | FOR_EXPORT | FOR_PUBLISH },
+	{ "vcpus", "N", "the guest's processors (default: the flavor's, else 2)", 'C',
+	  FOR_BOOT | FOR_EXPORT | FOR_PUBLISH },
 	{ "firmware", "NAME", "bios or uefi (default: bios)", 'f', FOR_VERIFY },
 	{ "ovmf", "FILE", "for uefi: an OVMF built for Xen", 'O', FOR_VERIFY },
 	{ "format", "NAME", "raw or qcow2 (default: by the file); export: a list", 'R',
@@ -115,6 +123,12 @@ static const struct option_row options[] = {
 	{ "pad", NULL, "fill an image up to whole MiB; its size is kept beside it", 'P', FOR_EXPORT },
 	{ "as", "NAME", "boot as pvhvm, hvm, pvh or pv (default: pvhvm)", 'G', FOR_VERIFY },
 	{ "extra-disk", "FILE", "a second disk for the guest, read-only", 'E', FOR_VERIFY },
+	{ "to", "URL", "where to: xapi://HOST[:PORT][/STORAGE]", KEY_TO, FOR_PUBLISH },
+	{ "ca", "FILE", "CAs that vouch for the host (default: the system's)", KEY_CA, FOR_PUBLISH },
+	{ "pin", "SHA256", "trust the host by its certificate; may be repeated", KEY_PIN, FOR_PUBLISH },
+	{ "keep", "N", "templates of this name that stay (default: 1)", KEY_KEEP, FOR_PUBLISH },
+	{ "unverified", NULL, "publish without a green verdict", KEY_UNVERIFIED, FOR_PUBLISH },
+	{ "accept-driver", "NAME", "take a verdict of this driver too: kvm-xen", KEY_ACCEPT_DRIVER, FOR_PUBLISH },
 	{ "explain", NULL, "say why each stage would run", 'e', FOR_PLAN },
 	{ "all", NULL, "build: all images; clean: the store and verify's dom0 too", 'a', FOR_BUILD | FOR_CLEAN },
 	{ "json", NULL, "print JSON", 'J', FOR_ALL },
@@ -236,6 +250,12 @@ static int take_option(struct pv_opts *opts, int key, const char *value, struct 
 	case 'T': opts->on_disk = true; return 0;
 	case 'U': opts->as_user = value; return 0;
 	case 'P': opts->pad = true; return 0;
+	case KEY_TO: opts->to = value; return 0;
+	case KEY_CA: opts->ca = value; return 0;
+	case KEY_PIN: pv_strv_add(&opts->pins, value); return 0;
+	case KEY_KEEP: return take_number(key, value, 1000, &opts->keep, err);
+	case KEY_UNVERIFIED: opts->unverified = true; return 0;
+	case KEY_ACCEPT_DRIVER: opts->accept_driver = value; return 0;
 	case 'J': opts->json = true; return 0;
 	case 'v': opts->verbose = true; return 0;
 	case 'M':
@@ -413,6 +433,7 @@ static int run(int argc, char **argv, struct pv_error *err)
 	else if (rc == 0)
 		rc = run_command(cmd, &ctx, argc - 1 - optind, argv + 1 + optind, err);
 	pv_strv_done(&ctx.opts.sets);
+	pv_strv_done(&ctx.opts.pins);
 	paths_done(&ctx.paths);
 	return rc;
 }
