@@ -62,7 +62,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(OBJ)/unit/%)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(OBJ)/fuzz/replay_%)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(FUZZ_OBJ)/fuzz_%)
-SHELL_FILES := $(sort $(wildcard scripts/* scripts/dom0/* scripts/guest/* tests/xen/*.sh tests/cli/*.sh tests/meta/*.sh tests/boot/*.sh tests/schema/*.sh \
+SHELL_FILES := $(sort $(wildcard scripts/* scripts/dom0/* scripts/guest/* tests/xen/*.sh tests/publish/*.sh tests/xapi/*.sh tests/cli/*.sh tests/meta/*.sh tests/boot/*.sh tests/schema/*.sh \
 	tests/archive/*.sh tests/bin/* tests/run tests/bench tests/bench-formats tests/check-ubuntu .ci/run))
 
 # V=1 shows whole commands
@@ -77,7 +77,8 @@ MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all help deps image unit replay tests-built check check-built san-built bench check-ubuntu check-xen fuzz fuzz-built \
+.PHONY: all help deps image unit replay tests-built check check-built san-built bench check-ubuntu check-xen check-publish check-xapi fuzz \
+	fuzz-built \
 	analyze analyze-built check-headers install clean FORCE
 
 all: $(BIN)
@@ -89,6 +90,8 @@ help:
 	@echo 'make check [TIERS=..]    deps, build, all tests; ends with N passed, N failed, N skipped'
 	@echo 'make bench               pvimg against mmdebstrap'
 	@echo 'make check-xen           images that verify must not pass, under Xen (slow)'
+	@echo 'make check-publish       publishing to stand-ins and real servers, and what they do to one (slow)'
+	@echo 'make check-xapi XAPI_URL=xapi://HOST   the same against a real XenServer or XCP-ng pool'
 	@echo 'make check-ubuntu        ubuntu-2g from a real mirror, booted'
 	@echo 'make fuzz                every fuzzer for FUZZ_SECONDS=30'
 	@echo 'make analyze             clang-tidy, cppcheck, shellcheck; ANALYZER=1: gcc -fanalyzer too'
@@ -183,6 +186,18 @@ check-xen:
 	@scripts/deps check
 	@$(MAKE) all
 	@tests/run xen
+
+check-publish:
+	@scripts/deps check
+	@$(MAKE) all
+	@tests/run publish
+
+# XAPI_URL=xapi://HOST[:PORT][/STORAGE]: a real pool instead of the stand-in
+check-xapi:
+	@[ -n "$(XAPI_URL)" ] || { echo 'check-xapi: XAPI_URL=xapi://HOST and a password in PVIMG_XAPI_PASSWORD are wanted' >&2; exit 2; }
+	@scripts/deps check
+	@$(MAKE) all
+	@XAPI_URL='$(XAPI_URL)' ONLY=publish/30-xapi tests/run publish
 
 check-ubuntu:
 	@scripts/deps check

@@ -32,9 +32,11 @@ static void target_done(struct target *t)
 
 /* --- what the command line says --- */
 
+/* Percent signs away; -1 for what is no UTF-8. */
 static int decode(const char *text, char **ret)
 {
 	pv_autostr s = PV_STR_INIT;
+	json_t *utf8;
 
 	for (; *text; text++) {
 		char hex[3] = "";
@@ -49,6 +51,10 @@ static int decode(const char *text, char **ret)
 			pv_str_addc(&s, *text);
 		}
 	}
+	utf8 = json_string(pv_str_text(&s));
+	if (!utf8)
+		return -1;
+	json_decref(utf8);
 	*ret = pv_str_steal(&s);
 	return 0;
 }
@@ -58,11 +64,13 @@ static int split_to(const char *to, struct target *t, struct pv_error *err)
 {
 	static const char scheme[] = "xapi://";
 	pv_autofree char *shown = pv_url_redacted(to), *https = NULL;
+	const char *host = to + sizeof(scheme) - 1, *slash;
 	pv_autourl url = { 0 };
 
 	if (!pv_starts(to, scheme))
 		return pv_error_set(err, PV_ERR_USAGE, "--to %s: no such target; xapi://HOST[:PORT][/STORAGE] is one", shown);
-	https = pv_fmt("https://%s", to + sizeof(scheme) - 1);
+	slash = strchr(host, '/');
+	https = pv_fmt("https://%.*s", slash ? (int)(slash - host) : (int)strlen(host), host);
 	if (pv_url_split(https, &url, NULL) < 0)
 		return pv_error_set(err, PV_ERR_USAGE, "--to %s: xapi://HOST[:PORT][/STORAGE] is wanted", shown);
 	if (*url.user || *url.password)
@@ -73,7 +81,7 @@ static int split_to(const char *to, struct target *t, struct pv_error *err)
 		free(t->host);
 		t->host = pv_fmt("[%s]%s%s", url.host, *url.port ? ":" : "", url.port);
 	}
-	const char *sr = url.path + (*url.path == '/');
+	const char *sr = slash ? slash + 1 : "";
 	if (*sr && (strchr(sr, '/') || decode(sr, &t->sr) < 0))
 		return pv_error_set(err, PV_ERR_USAGE, "--to %s: one storage is wanted after the host, by name or uuid", shown);
 	return 0;

@@ -148,13 +148,14 @@ static int send_once(struct job *j, char **ret_vm, struct pv_error *err)
 					       .progress_ctx = j };
 	int rc = pv_xapi_upload(&j->x, base, &upload, &result, err);
 	int made = pv_xva_stream_end(stream, sha256, &own);
-	if (rc < 0)
-		return err->kind == PV_ERR_STAGE && made < 0 ? pv_error_set(err, own.kind, "%s", own.text) : -1;
+	bool changed = made == 0 && !pv_streq(sha256, j->measure.sha256);
+	if (rc < 0 && !changed && (err->kind != PV_ERR_STAGE || made == 0))
+		return -1;
 	j->x.may_pass = false;
+	if (changed)
+		return pv_error_set(err, PV_ERR_STAGE, "%s: changed while it was sent", j->req->image);
 	if (made < 0)
 		return pv_error_set(err, own.kind, "%s", own.text);
-	if (!pv_streq(sha256, j->measure.sha256))
-		return pv_error_set(err, PV_ERR_STAGE, "%s: changed while it was sent", j->req->image);
 	pv_xapi_refs_of_result(result, &vms);
 	if (vms.n != 1)
 		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: the import made %zu VMs, one was sent", j->x.base, vms.n);

@@ -4,12 +4,14 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
+#include "fsutil.h"
 #include "xva_priv.h"
 
 #define CHUNKS (PV_BLOCK_LEN / PV_XVA_CHUNK)
@@ -18,6 +20,7 @@ struct pv_xva_writer {
 	struct archive *tar;
 	struct archive_entry *entry;
 	const char *name;
+	int fd, write_errno;		/* write_errno: of the first write that failed; nothing is written after it */
 	bool xxhash;
 	uint64_t last;			/* number of the last chunk */
 	uint8_t *zeros;			/* a chunk of them */
@@ -84,10 +87,21 @@ const struct pv_block_step *pv_xva_step(bool xxhash)
 
 /* --- the sink --- */
 
+/* A failed write is not told to libarchive, which would not free its output's state then: put_member asks. */
+static la_ssize_t write_out(struct archive *tar, void *ctx, const void *data, size_t len)
+{
+	struct pv_xva_writer *w = ctx;
+
+	(void)tar;
+	if (!w->write_errno && pv_write_all(w->fd, data, len) < 0)
+		w->write_errno = errno;
+	return (la_ssize_t)len;
+}
+
 static int tar_error(const struct pv_xva_writer *w, struct pv_error *err)
 {
 	const char *why = archive_error_string(w->tar);
-	int number = archive_errno(w->tar);
+	int number = w->write_errno ? w->write_errno : archive_errno(w->tar);
 
 	if (number > 0)
 		return pv_error_errno(err, PV_ERR_STAGE, number, "%s: cannot write", w->name);
@@ -104,7 +118,7 @@ static int put_member(struct pv_xva_writer *w, const char *path, const void *dat
 	archive_entry_set_size(w->entry, (la_int64_t)len);
 	archive_entry_set_mtime(w->entry, 0, 0);
 	if (archive_write_header(w->tar, w->entry) != ARCHIVE_OK ||
-	    archive_write_data(w->tar, data, len) != (la_ssize_t)len)
+	    archive_write_data(w->tar, data, len) != (la_ssize_t)len || w->write_errno)
 		return tar_error(w, err);
 	return 0;
 }
@@ -130,6 +144,7 @@ int pv_xva_writer_new(const struct pv_xva_machine *machine, bool xxhash, int fd,
 	pv_autofree char *ova = pv_xva_ova(machine);
 
 	w->name = name;
+	w->fd = fd;
 	w->xxhash = xxhash;
 	w->last = machine->disk_size / PV_XVA_CHUNK - 1;
 	w->zeros = pv_xcalloc(1, PV_XVA_CHUNK);
@@ -139,7 +154,8 @@ int pv_xva_writer_new(const struct pv_xva_machine *machine, bool xxhash, int fd,
 	/* no blocking: what is written goes out as it is, after two empty sectors at the end nothing */
 	if (!w->tar || !w->entry || archive_write_set_format_ustar(w->tar) != ARCHIVE_OK ||
 	    archive_write_set_bytes_per_block(w->tar, 0) != ARCHIVE_OK ||
-	    archive_write_open_fd(w->tar, fd) != ARCHIVE_OK || put_member(w, "ova.xml", ova, strlen(ova), NULL) < 0) {
+	    archive_write_open(w->tar, w, NULL, write_out, NULL) != ARCHIVE_OK ||
+	    put_member(w, "ova.xml", ova, strlen(ova), NULL) < 0) {
 		(void)(w->tar ? tar_error(w, err) : pv_error_set(err, PV_ERR_STAGE, "%s: no memory", name));
 		pv_xva_writer_free(w);
 		return -1;
@@ -152,10 +168,9 @@ void pv_xva_writer_free(struct pv_xva_writer *w)
 {
 	if (!w)
 		return;
-	if (w->tar) {
-		archive_write_fail(w->tar);	/* where it was finished, nothing is left to write */
-		archive_write_free(w->tar);
-	}
+	if (!w->write_errno)
+		w->write_errno = ECANCELED;	/* where it was finished, nothing is left to write */
+	archive_write_free(w->tar);
 	archive_entry_free(w->entry);
 	free(w->zeros);
 	free(w);
@@ -181,5 +196,5 @@ int pv_xva_write(void *writer, const struct pv_block *b, const void *slot, struc
 
 int pv_xva_finish(struct pv_xva_writer *w, struct pv_error *err)
 {
-	return archive_write_close(w->tar) == ARCHIVE_OK ? 0 : tar_error(w, err);
+	return archive_write_close(w->tar) == ARCHIVE_OK && !w->write_errno ? 0 : tar_error(w, err);
 }

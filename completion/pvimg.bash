@@ -7,7 +7,7 @@ _pvimg()
 	command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify compare reproduce diff export import inspect doctor cache clean help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify compare reproduce diff export import inspect publish doctor cache clean help --version" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -19,12 +19,16 @@ _pvimg()
 		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
 		return
 		;;
-	--keyring | --ovmf | --extra-disk)
+	--keyring | --ovmf | --extra-disk | --ca)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
 	--suite)
 		mapfile -t COMPREPLY < <(compgen -W "jammy noble resolute bookworm trixie" -- "$cur")
+		return
+		;;
+	--accept-driver)
+		mapfile -t COMPREPLY < <(compgen -W "kvm-xen" -- "$cur")
 		return
 		;;
 	--driver)
@@ -43,7 +47,7 @@ _pvimg()
 		mapfile -t COMPREPLY < <(compgen -W "pvhvm hvm pvh pv" -- "$cur")
 		return
 		;;
-	--mirror | --security | --set | --jobs | --cache-limit | --memory | --vcpus | --deadline)
+	--mirror | --security | --set | --jobs | --cache-limit | --memory | --vcpus | --deadline | --to | --pin | --keep)
 		return
 		;;
 	esac
@@ -56,14 +60,14 @@ _pvimg()
 	build | plan | lock | reproduce)
 		mapfile -t COMPREPLY < <(compgen -W "$(pvimg list 2>/dev/null | cut -d' ' -f1)" -- "$cur")
 		;;
-	lint | verify | compare | diff | export | import | inspect)
+	lint | verify | compare | diff | export | import | inspect | publish)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
 	cache)
 		mapfile -t COMPREPLY < <(compgen -W "du gc verify" -- "$cur")
 		;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify compare reproduce diff export import inspect doctor cache clean" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify compare reproduce diff export import inspect publish doctor cache clean" -- "$cur")
 		;;
 	esac
 }

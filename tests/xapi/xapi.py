@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stand-in for xapi, the daemon of XenServer and XCP-ng, that keeps to xapi's own rules, and misbehaves when told to.
 
-Usage: xapi.py CERTIFICATE-AND-KEY.pem DATA-FOLDER [ADDRESS[:PORT]]; prints the port, ends when stdin ends. User root,
-password "pass word". HTTPS only. POST /jsonrpc, PUT /import, PUT /import_raw_vdi, GET /export_raw_vdi.
+Usage: xapi.py DATA-FOLDER CERTIFICATE-AND-KEY.pem [OTHER.pem]; listens on 127.0.0.1, and as a second host of the same
+pool on 127.0.0.2, with OTHER.pem; prints the port, ends when stdin ends. User root, password "pass word". HTTPS only.
+POST /jsonrpc, PUT /import, PUT /import_raw_vdi, GET /export_raw_vdi.
 
 The rules (sources: xapi-project/xen-api ocaml/xapi/{import,import_raw_vdi,xapi_session}.ml, doc/content/xen-api):
 PUT wants an exact Content-Length and refuses any Transfer-Encoding; it answers 200 before it has read the body, and how
@@ -12,7 +13,7 @@ it ended is only in the task; a body that ends early, a wrong sum, an unknown fi
 POST /_control takes JSON {"NAME": VALUE}, until {"reset": true}; GET /_control: what was asked of us so far.
   cut N         the next upload's connection is broken off after N bytes (times: how often, default 1)
   rpc500 N      the next N calls are answered 500           put500 N      the next N uploads with a task are
-  slave ADDR    login says HOST_IS_SLAVE with that address  redirect URL  uploads are sent to URL (scheme and host)
+  slave ADDR    login elsewhere than there: HOST_IS_SLAVE   redirect URL  uploads elsewhere than there are sent there
   task_fails C  an upload that was read whole fails with error code C in its task (times)
   sr_size N     the storage has N bytes                     expire_at N   sessions end at byte N of an upload (times)
   leave_half    a failed import leaves its VM and VDI       slow S        seconds of sleep for each MiB of an upload
@@ -142,8 +143,8 @@ class World:
 class Rpc:
     """The calls, by name with '_' for '.'; session is checked before."""
 
-    def __init__(self, world):
-        self.w = world
+    def __init__(self, world, here=None):
+        self.w, self.here = world, here
 
     def call(self, method, params):
         if method == "session.login_with_password":
@@ -163,7 +164,7 @@ class Rpc:
         raise ApiError("MESSAGE_METHOD_UNKNOWN", method)
 
     def login(self, user, password, version="", originator=""):
-        if self.w.control.get("slave"):
+        if self.w.control.get("slave", self.here) != self.here:
             raise ApiError("HOST_IS_SLAVE", self.w.control["slave"])
         if (user, password) != ("root", PASSWORD):
             raise ApiError("SESSION_AUTHENTICATION_FAILED", user, "Authentication failure")
@@ -348,6 +349,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         os.close(raw.detach())
 
+    def here(self):
+        return self.connection.getsockname()[0]
+
     def body(self):
         return self.rfile.read(int(self.headers.get("Content-Length", "0")))
 
@@ -379,7 +383,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.note(call["method"])
         with self.world.lock:
             try:
-                reply["result"] = Rpc(self.world).call(call["method"], call["params"])
+                reply["result"] = Rpc(self.world, self.here()).call(call["method"], call["params"])
             except ApiError as e:
                 reply["error"] = {"code": 1, "message": e.args[0], "data": list(e.args[1:])}
             except TypeError as e:
@@ -414,7 +418,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(404, b"")
         if query.get("session_id") not in w.sessions:
             return self.answer(401, b"", "WWW-Authenticate: Basic realm=\"XenServer\"")
-        if w.control.get("redirect"):
+        if urllib.parse.urlsplit(w.control.get("redirect", "")).hostname not in (None, self.here()):
             return self.head(302, "Location: %s%s" % (w.control["redirect"], self.path), "Connection: close",
                              "Content-Length: 0")
         if task_ref and w.tell("put500") is not None:
@@ -549,15 +553,21 @@ class Server(http.server.ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def main():
-    os.makedirs(sys.argv[2], exist_ok=True)
-    Handler.world = World(sys.argv[2])
-    address, _, port = (sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1").partition(":")
-    server = Server((address, int(port or 0)), Handler)
+def listen(address, port, pem):
+    server = Server((address, port), Handler)
     server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.context.load_cert_chain(sys.argv[1])
+    server.context.load_cert_chain(pem)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(server.server_address[1], flush=True)
+    return server.server_address[1]
+
+
+def main():
+    folder, pem = sys.argv[1:3]
+    os.makedirs(folder, exist_ok=True)
+    Handler.world = World(folder)
+    port = listen("127.0.0.1", 0, pem)
+    listen("127.0.0.2", port, sys.argv[3] if len(sys.argv) > 3 else pem)
+    print(port, flush=True)
     sys.stdin.read()
 
 
