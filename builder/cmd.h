@@ -16,8 +16,8 @@
 /* What the command line said. Strings are borrowed from argv; NULL: not said. */
 struct pv_opts {
 	const char *out, *cache, *recipes, *mirror, *security, *keyring, *suite;
-	const char *to, *ca, *accept_driver;
-	struct pv_strv pins;
+	const char *ca, *accept_driver, *sign;
+	struct pv_strv to, pins;
 	struct pv_strv sets;		/* --set key=value, in order */
 	const char *driver, *firmware, *ovmf, *format, *as, *extra_disk, *as_user;
 	uint64_t memory, cache_limit;	/* bytes; 0: not said, as are the numbers below */

@@ -64,14 +64,14 @@ static const struct command commands[] = {
 	{ "export", "IMAGE", "write a raw image in the formats that clouds take", pv_cmd_export, FOR_EXPORT, 1, 1 },
 	{ "import", "FILE", "make a raw disk of a VHD, XVA, qcow2 or packed image", pv_cmd_import, FOR_IMPORT, 1, 1 },
 	{ "inspect", "FILE", "tell what an image file is, what is in it, and its faults", pv_cmd_inspect, FOR_INSPECT, 1, 1 },
-	{ "publish", "IMAGE", "upload an image as a template of a Xen pool", pv_cmd_publish, FOR_PUBLISH, 1, 1 },
+	{ "publish", "IMAGE", "put an image into a Xen pool or an image mirror", pv_cmd_publish, FOR_PUBLISH, 1, 1 },
 	{ "doctor", "", "tell what this host can and cannot do", pv_cmd_doctor, FOR_DOCTOR, 0, 0 },
 	{ "cache", "[WHAT]", "du, gc or verify: what builds keep for later ones", pv_cmd_cache, FOR_CACHE, 0, 1 },
 	{ "clean", "", "remove what interrupted builds left", pv_cmd_clean, FOR_CLEAN, 0, 0 },
 };
 
 /* Options without a letter to be their key. */
-enum { KEY_TO = 256, KEY_CA, KEY_PIN, KEY_KEEP, KEY_UNVERIFIED, KEY_ACCEPT_DRIVER };
+enum { KEY_TO = 256, KEY_CA, KEY_PIN, KEY_KEEP, KEY_UNVERIFIED, KEY_ACCEPT_DRIVER, KEY_SIGN };
 
 struct option_row {
 	const char *name, *argument, *summary;
@@ -118,14 +118,15 @@ static const struct option_row options[] = {
 	{ "firmware", "NAME", "bios or uefi (default: bios)", 'f', FOR_VERIFY },
 	{ "ovmf", "FILE", "for uefi: an OVMF built for Xen", 'O', FOR_VERIFY },
 	{ "format", "NAME", "raw or qcow2 (default: by the file); export: a list", 'R',
-	  FOR_BOOT | FOR_EXPORT },
+	  FOR_BOOT | FOR_EXPORT | FOR_PUBLISH },
 	{ "pad", NULL, "fill an image up to whole MiB; its size is kept beside it", 'P', FOR_EXPORT },
 	{ "as", "NAME", "boot as pvhvm, hvm, pvh or pv (default: pvhvm)", 'G', FOR_VERIFY },
 	{ "extra-disk", "FILE", "a second disk for the guest, read-only", 'E', FOR_VERIFY },
-	{ "to", "URL", "where to: xapi://HOST[:PORT][/STORAGE]", KEY_TO, FOR_PUBLISH },
+	{ "to", "URL", "xapi://HOST[:PORT][/STORAGE], simplestreams:DIR; repeatable", KEY_TO, FOR_PUBLISH },
+	{ "sign", "KEY", "sign the mirror's lists with this key of gpg's", KEY_SIGN, FOR_PUBLISH },
 	{ "ca", "FILE", "CAs that vouch for the host (default: the system's)", KEY_CA, FOR_PUBLISH },
 	{ "pin", "SHA256", "trust the host by its certificate; may be repeated", KEY_PIN, FOR_PUBLISH },
-	{ "keep", "N", "templates of this name that stay (default: 1)", KEY_KEEP, FOR_PUBLISH },
+	{ "keep", "N", "images of this name that stay (default: 1; a mirror 3)", KEY_KEEP, FOR_PUBLISH },
 	{ "unverified", NULL, "publish without a green verdict", KEY_UNVERIFIED, FOR_PUBLISH },
 	{ "accept-driver", "NAME", "take a verdict of this driver too: kvm-xen", KEY_ACCEPT_DRIVER, FOR_PUBLISH },
 	{ "explain", NULL, "say why each stage would run", 'e', FOR_PLAN },
@@ -249,7 +250,8 @@ static int take_option(struct pv_opts *opts, int key, const char *value, struct 
 	case 'T': opts->on_disk = true; return 0;
 	case 'U': opts->as_user = value; return 0;
 	case 'P': opts->pad = true; return 0;
-	case KEY_TO: opts->to = value; return 0;
+	case KEY_TO: pv_strv_add(&opts->to, value); return 0;
+	case KEY_SIGN: opts->sign = value; return 0;
 	case KEY_CA: opts->ca = value; return 0;
 	case KEY_PIN: pv_strv_add(&opts->pins, value); return 0;
 	case KEY_KEEP: return take_number(key, value, 1000, &opts->keep, err);
@@ -433,6 +435,7 @@ static int run(int argc, char **argv, struct pv_error *err)
 		rc = run_command(cmd, &ctx, argc - 1 - optind, argv + 1 + optind, err);
 	pv_strv_done(&ctx.opts.sets);
 	pv_strv_done(&ctx.opts.pins);
+	pv_strv_done(&ctx.opts.to);
 	paths_done(&ctx.paths);
 	return rc;
 }
