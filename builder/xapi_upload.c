@@ -9,8 +9,8 @@
 
 #define POLL_MS 500u
 #define QUIET_POLLS 1200u		/* a task without progress for ten minutes after the last byte is dead */
-#define STOP_POLLS 10u
-#define BROKEN_POLLS 60u		/* one whose connection broke ends within seconds */
+#define BROKEN_POLLS 12u		/* one whose connection broke ends at once, if it ever was the host's */
+#define STOP_POLLS 6u			/* the same of one that was cancelled */
 
 /* "https://HOST[:PORT]" of a redirect's target; nothing but https. */
 static int base_of(const struct pv_xapi *x, const char *location, char **ret, struct pv_error *err)
@@ -129,11 +129,15 @@ static int send_and_await(struct pv_xapi *x, const char *base, const struct pv_x
 		return -1;		/* our own disk, an interrupt, or nobody there: the task knows no more */
 	if (reply.status >= 300)
 		return judge_status(x, base, reply.status, err);
-	bool broken = rc < 0;
-	pv_error_clear(err);
-	if (await_task(x, task, broken ? BROKEN_POLLS : QUIET_POLLS, &record, err) < 0)
-		return -1;
-	return judge_task(x, record, ret_result, err);
+	pv_autoerror broken = *err;
+	*err = (struct pv_error)PV_ERROR_INIT;
+	if (await_task(x, task, rc < 0 ? BROKEN_POLLS : QUIET_POLLS, &record, err) == 0)
+		return judge_task(x, record, ret_result, err);
+	if (rc < 0 && err->kind == PV_ERR_ARCHIVE) {		/* the connection's end says more than the task's silence */
+		x->may_pass = true;
+		return pv_error_set(err, broken.kind, "%s", broken.text);
+	}
+	return -1;
 }
 
 /* An import that still runs ends by it, and takes back what it made; where it has ended, nothing happens. */
