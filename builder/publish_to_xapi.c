@@ -124,7 +124,9 @@ static int plan(const char *to, const struct pv_publish *what, void **ret, struc
 {
 	auto_target target = { 0 };
 
-	(void)what;
+	bool vhd = what->nformats == 1 && pv_streq(what->formats[0], "vhd");
+	if (what->nformats && !vhd && !(what->nformats == 1 && pv_streq(what->formats[0], "xva")))
+		return pv_error_set(err, PV_ERR_USAGE, "--format: a pool takes one of xva (the default) and vhd");
 	if (split_to(to, &target, err) < 0 || find_credentials(&target, err) < 0)
 		return -1;
 	struct target *t = pv_xmalloc(sizeof(*t));
@@ -144,6 +146,7 @@ static int send(void *self, const struct pv_publish *what, struct pv_publish_res
 		.trust = what->trust,
 		.user = t->user,
 		.password = t->password,
+		.vhd = what->nformats == 1 && pv_streq(what->formats[0], "vhd"),
 		.keep = what->keep ? what->keep : 1,
 		.image = what->image,
 		.machine = what->machine,

@@ -12,6 +12,7 @@
 
 #include "fsutil.h"
 #include "proc.h"
+#include "publish_xapi_vhd.h"
 #include "version.h"
 #include "xapi.h"
 #include "xva_stream.h"
@@ -27,7 +28,8 @@ struct job {
 	char *words;
 	struct pv_xva_machine vm;
 	struct pv_xva_source src;
-	struct pv_xva_measure measure;
+	struct pv_xva_measure measure;	/* or the VHD's size, and the digest */
+	int vhd_fd;			/* -1: an XVA is sent */
 	struct pv_xapi x;
 	char *sr;
 	bool touched;			/* something of ours may be on the host */
@@ -37,6 +39,7 @@ static void job_done(struct job *j)
 {
 	pv_xapi_close(&j->x);
 	pv_closep(&j->fd);
+	pv_closep(&j->vhd_fd);
 	free(j->label);
 	free(j->words);
 	free(j->sr);
@@ -100,6 +103,14 @@ static int open_image(struct job *j, struct pv_error *err)
 	return 0;
 }
 
+static int read_image(struct job *j, struct pv_error *err)
+{
+	if (j->req->vhd)
+		return pv_publish_vhd_make(j->fd, j->req->image, j->vm.disk_size, j->req->machine, show_reading, j, &j->vhd_fd,
+					   &j->measure.size, j->measure.sha256, err);
+	return pv_xva_measure(&j->src, &j->measure, err);
+}
+
 /* Everything that can be wrong here is found before the host is asked anything. */
 static int measure(struct job *j, struct pv_error *err)
 {
@@ -116,7 +127,7 @@ static int measure(struct job *j, struct pv_error *err)
 	j->src = (struct pv_xva_source){
 		.fd = j->fd, .name = j->req->image, .machine = &j->vm, .progress = show_reading, .progress_ctx = j
 	};
-	if (pv_xva_measure(&j->src, &j->measure, err) < 0)
+	if (read_image(j, err) < 0)
 		return -1;
 	if (j->req->sha256 && !pv_streq(j->req->sha256, j->measure.sha256))
 		return pv_error_set(err, PV_ERR_STAGE, "%s: has SHA-256 %s, not the %s that was verified", j->req->image,
@@ -128,8 +139,22 @@ static int measure(struct job *j, struct pv_error *err)
 
 /* --- sending --- */
 
-/* One try; *ret_vm is the VM that the host made of it. */
-static int send_once(struct job *j, char **ret_vm, struct pv_error *err)
+static int send_vhd(struct job *j, char **ret_vm, struct pv_error *err)
+{
+	const struct pv_publish_vhd v = { .sr = j->sr,
+					  .label = j->label,
+					  .machine = j->req->machine,
+					  .disk_size = j->vm.disk_size,
+					  .vhd_size = j->measure.size,
+					  .vhd_fd = j->vhd_fd,
+					  .progress = show_sending,
+					  .ctx = j };
+
+	j->touched = true;
+	return pv_publish_vhd_send(&j->x, &v, ret_vm, err);
+}
+
+static int send_xva(struct job *j, char **ret_vm, struct pv_error *err)
 {
 	pv_autofree char *query = pv_fmt("sr_id=%s", j->sr), *base = NULL, *result = NULL;
 	struct pv_xva_stream *stream;
@@ -169,6 +194,7 @@ static int tidy(struct job *j, struct pv_error *err)
 	return j->touched ? pv_xapi_drop_named(&j->x, j->label, err) : 0;
 }
 
+/* *ret_vm is the VM that the host made of it. */
 static int send(struct job *j, char **ret_vm, unsigned *ret_tries, struct pv_error *err)
 {
 	unsigned pause = FIRST_PAUSE_MS;
@@ -176,7 +202,7 @@ static int send(struct job *j, char **ret_vm, unsigned *ret_tries, struct pv_err
 	for (unsigned i = 1;; i++, pause *= 2) {
 		pv_error_clear(err);
 		*ret_tries = i;
-		if (send_once(j, ret_vm, err) == 0)
+		if ((j->req->vhd ? send_vhd(j, ret_vm, err) : send_xva(j, ret_vm, err)) == 0)
 			return 0;
 		if (!j->x.may_pass || i == TRIES || pv_proc_interrupted())
 			return -1;
@@ -292,6 +318,9 @@ static int send_and_name(struct job *j, struct pv_publish_xapi_result *ret, stru
 	if (send(j, &vm, &ret->tries, err) < 0 || pv_xapi_call_ref(&j->x, "VM.get_uuid", vm, NULL, &uuid, err) < 0 ||
 	    name_it(j, vm, err) < 0)
 		return -1;
+	/* a call that was made twice because its first answer was lost may have made two of something */
+	if (tidy(j, err) < 0)
+		return -1;
 	ret->sent = j->measure.size;
 	ret->uuid = pv_xstrdup(json_string_value(uuid));
 	return 0;
@@ -305,7 +334,7 @@ static void tidy_after_failure(struct job *j, struct pv_error *err)
 	if (!j->touched)
 		return;
 	pv_xapi_wire_tidying(j->x.wire);
-	if (tidy(j, &own) == 0 || !err)
+	if (tidy(j, &own) == 0)
 		return;
 	pv_autofree char *words = pv_steal(&err->text);
 	(void)pv_error_set(err, err->kind, "%s; what was sent could not be removed (%s): remove the VM %s by hand",
@@ -333,14 +362,17 @@ static int run(struct job *j, struct pv_publish_xapi_result *ret, struct pv_erro
 
 int pv_publish_xapi(const struct pv_publish_xapi *req, struct pv_publish_xapi_result *ret, struct pv_error *err)
 {
-	struct job j = { .req = req, .fd = -1 };
+	struct job j = { .req = req, .fd = -1, .vhd_fd = -1 };
 	struct pv_publish_xapi_result result = { 0 };
-	int rc = run(&j, &result, err);
+	pv_autoerror own = PV_ERROR_INIT;
+	int rc = run(&j, &result, &own);
 
-	if (rc == 0)
+	if (rc == 0) {
 		*ret = result;
-	else
+	} else {
 		pv_publish_xapi_result_done(&result);
+		(void)pv_error_set(err, own.kind, "%s", own.text);
+	}
 	job_done(&j);
 	return rc;
 }

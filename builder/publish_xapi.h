@@ -16,6 +16,7 @@ struct pv_publish_xapi {			/* borrowed */
 	const char *sr;				/* name or uuid of the storage; NULL: the pool's default */
 	struct pv_xapi_trust trust;
 	const char *user, *password;
+	bool vhd;				/* by import_raw_vdi instead of an XVA; takes a file beside the image */
 	unsigned keep;				/* templates of this name that stay, the new one too; at least 1 */
 	const char *image;			/* raw, whole MiB */
 	const struct pv_machine *machine;	/* its name is the template's */
@@ -31,7 +32,7 @@ struct pv_publish_xapi_result {
 	char *uuid, *base;			/* of the template; where it is, "https://HOST" */
 	char sha256[PV_SHA256_HEX];		/* of the bytes that are there */
 	bool already;				/* nothing was sent: it was there */
-	uint64_t sent;				/* bytes of the XVA */
+	uint64_t sent;				/* bytes of the XVA or VHD */
 	unsigned removed, tries;
 };
 

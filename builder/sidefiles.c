@@ -49,7 +49,7 @@ static char *text_of(json_t *root)
 }
 
 /* Numbers are strings there, as in XML-RPC. */
-static char *xapi(const struct pv_machine *m, uint64_t disk_size)
+char *pv_sidefiles_xapi(const struct pv_machine *m, uint64_t disk_size)
 {
 	pv_autofree char *memory = pv_fmt("%llu", (unsigned long long)m->memory), *vcpus = pv_fmt("%u", m->vcpus);
 	pv_autofree char *size = pv_fmt("%llu", (unsigned long long)disk_size), *words = pv_machine_description(m);
@@ -122,7 +122,7 @@ static char *meta_data(const struct pv_machine *m)
 int pv_sidefiles_write(const struct pv_machine *m, uint64_t disk_size, const char *dir, struct pv_strv *ret_files,
 		       struct pv_error *err)
 {
-	char *texts[] = { xl_cfg(m),         xapi(m, disk_size), glance(m, disk_size),
+	char *texts[] = { xl_cfg(m),         pv_sidefiles_xapi(m, disk_size), glance(m, disk_size),
 			  ec2(m, disk_size), user_data(m),       meta_data(m) };
 	static const char *const suffixes[PV_COUNT(texts)] = { "xl.cfg",   "xapi.json", "glance.json",
 							       "ec2.json", "user-data", "meta-data" };

@@ -10,6 +10,9 @@
 #include "machine.h"
 #include "text.h"
 
+/* The text of NAME.xapi.json. The caller frees. */
+char *pv_sidefiles_xapi(const struct pv_machine *m, uint64_t disk_size);
+
 /* Writes, and adds the paths to ret_files:
  * DIR/NAME.xl.cfg     a PVHVM guest for `xl create` (xl.cfg(5) of Xen 4.17)
  * DIR/NAME.xapi.json  the fields of a XenServer or XCP-ng template (VM.create's record, and its VBD)

@@ -89,7 +89,7 @@ struct pv_xapi_upload {
 int pv_xapi_probe(struct pv_xapi *x, const char *path, const char *query, char **ret_base, struct pv_error *err)
 	PV_MUST_CHECK;
 /* Sends, and believes nothing but the task: *ret_result is what it says (the caller frees). The task is gone afterwards.
- * -1: x->may_pass tells whether another try makes sense. */
+ * -1: x->may_pass tells whether another try makes sense. err must not be NULL. */
 int pv_xapi_upload(struct pv_xapi *x, const char *base, const struct pv_xapi_upload *upload, char **ret_result,
 		   struct pv_error *err) PV_MUST_CHECK;
 

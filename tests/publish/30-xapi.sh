@@ -101,6 +101,10 @@ grep -q "^$NAME (older, [0-9]*)" there || fail "--keep 2: $(cat there)"
 good "$A"
 holds "$A"
 
+good "$B" --format vhd
+holds "$B"
+good "$A"
+
 # two at once: one of them is newer, and stays
 # shellcheck disable=SC2086  # options
 "$PVIMG" publish "./$B" --to "$URL" --unverified $TRUST >other 2>&1 &
@@ -140,6 +144,16 @@ bad 6 'broke\|Connection\|SSL\|reset' "$B"
 xapi_told '{}'
 holds "$A"
 
+xapi_told '{"cut": 4000000}'
+good "$B" --format vhd
+puts 0
+holds "$B"
+xapi_told '{"rpc500": 2}'
+good "$A" --format vhd
+xapi_told '{"task_fails": "VDI_IO_ERROR", "times": 99, "leave_half": true}'
+bad 6 'could not write to its storage' "$B" --format vhd
+xapi_told '{}'
+holds "$A"
 xapi_told '{"rpc500": 2}'
 good "$B"
 xapi_told '{"put500": 1}'

@@ -433,6 +433,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if length is None:
             self.fail(task, "INTERNAL_ERROR", "no Content-Length")
             return self.answer(400, b"", "Connection: close")
+        if url.path == "/import_raw_vdi" and "vdi" not in query:
+            self.fail(task, "INTERNAL_ERROR", "Importing a VHD directly into an SR not yet supported")
+            return self.answer(400, b"", "Connection: close")
         if not w.control.get("no_200"):
             self.head(200, "Connection: close", "Cache-Control: no-cache, no-store", "content-type: application/octet-stream")
         upload = Upload(self, w, int(length), task)
@@ -515,8 +518,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def take_vdi(self, upload, query, made):
         w = self.world
-        if query.get("format") != "vhd" or "vdi" not in query:
-            raise xva.Refused("INTERNAL_ERROR", "only format=vhd into a VDI")
+        if query.get("format") != "vhd":
+            raise xva.Refused("INTERNAL_ERROR", "the stand-in takes format=vhd alone")
         with w.lock:
             vdi = w.get("VDI", query["vdi"])
             path, size = w.file_of(query["vdi"]), int(vdi["virtual_size"])
