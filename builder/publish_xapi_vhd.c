@@ -53,7 +53,7 @@ int pv_publish_vhd_make(int fd, const char *image, uint64_t disk_size, const str
 	uint8_t uuid[16];
 	struct stat st;
 
-	pv_uuid_derive(*machine->seed ? machine->seed : image, "vhd", uuid);
+	pv_uuid_derive(*machine->seed ? machine->seed : machine->name, "vhd", uuid);
 	if (pv_container_tmp(dir, &out, err) < 0 || pv_vhd_writer_init(disk_size, uuid, machine->epoch, &file.w, err) < 0)
 		return -1;
 	file.fd = out;
