@@ -125,7 +125,8 @@ static void print_result(const struct pv_cmd_ctx *ctx, const char *name, const s
 static int plan_all(const struct pv_strv *to, const struct pv_publish *what, struct targets *ret, struct pv_error *err)
 {
 	if (to->n == 0)
-		return pv_error_set(err, PV_ERR_USAGE, "--to URL is missing: xapi://HOST[:PORT][/STORAGE] or simplestreams:DIR");
+		return pv_error_set(err, PV_ERR_USAGE, "--to URL is missing: xapi://HOST[:PORT][/STORAGE] or "
+				    "simplestreams:DIR");
 	if (to->n > TARGETS_MAX)
 		return pv_error_set(err, PV_ERR_USAGE, "--to: %u targets at once at most", TARGETS_MAX);
 	for (size_t i = 0; i < to->n; i++) {

@@ -47,9 +47,10 @@ static bool versions_ok(const json_t *product)
 
 	if (!json_is_object(versions))
 		return false;
-	json_object_foreach(versions, key, version)
+	json_object_foreach(versions, key, version) {
 		if (!pv_streams_version_valid(key) || !json_is_object(json_object_get(version, "items")))
 			return false;
+	}
 	return true;
 }
 
@@ -66,8 +67,9 @@ int pv_streams_list_parse(const char *text, size_t len, const char *name, json_t
 	if (parse(text, len, name, "products:1.0", &root, err) < 0)
 		return -1;
 	bool ok = json_is_object(json_object_get(root, "products"));
-	json_object_foreach(json_object_get(root, "products"), key, product)
+	json_object_foreach(json_object_get(root, "products"), key, product) {
 		ok = ok && versions_ok(product);
+	}
 	if (!ok) {
 		json_decref(root);
 		return pv_error_set(err, PV_ERR_STAGE, "%s: its products are not as pvimg writes them; mend or remove it",
@@ -117,9 +119,10 @@ const char *pv_streams_newest(const json_t *list, const char *product)
 	const char *key, *newest = NULL;
 	json_t *version;
 
-	json_object_foreach(versions_of(list, product), key, version)
+	json_object_foreach(versions_of(list, product), key, version) {
 		if (!newest || strcmp(key, newest) > 0)
 			newest = key;
+	}
 	return newest;
 }
 
@@ -215,8 +218,9 @@ void pv_streams_prune(json_t *list, const char *product, unsigned keep, struct p
 	pv_autostrv names = PV_STRV_INIT;
 	const char *key;
 
-	json_object_foreach(versions, key, version)
+	json_object_foreach(versions, key, version) {
 		pv_strv_add(&names, key);
+	}
 	pv_strv_sort(&names);
 	for (size_t i = 0; i + keep < names.n; i++) {
 		pv_strv_add(ret_dropped, names.v[i]);
@@ -230,8 +234,9 @@ void pv_streams_index_update(json_t *index, const json_t *list, bool signed_form
 	const char *key;
 	pv_autostrv sorted = PV_STRV_INIT;
 
-	json_object_foreach(json_object_get(list, "products"), key, product)
+	json_object_foreach(json_object_get(list, "products"), key, product) {
 		pv_strv_add(&sorted, key);
+	}
 	pv_strv_sort(&sorted);
 	for (size_t i = 0; i < sorted.n; i++)
 		(void)json_array_append_new(names, json_string(sorted.v[i]));
