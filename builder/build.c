@@ -12,10 +12,12 @@
 #include "export.h"
 #include "fsutil.h"
 #include "hostapt.h"
+#include "page.h"
 #include "prepare.h"
 #include "proc.h"
 #include "report.h"
 #include "result.h"
+#include "since.h"
 #include "stage.h"
 #include "stagecache.h"
 #include "undo.h"
@@ -104,6 +106,7 @@ static int reuse(struct build *b, bool *ret_done, struct pv_error *err)
 		return -1;
 	if (how == PV_RESULT_NONE)
 		return 0;
+	pv_since_keep_folders(b->report, b->final);
 	pv_log_stage_begin(b->req->log, b->req->recipe->name, "reuse");
 	pv_log_stage_end(b->req->log, true, how == PV_RESULT_SAME ? "nothing has changed" :
 								    "files of overlays, in the disk that is there");
@@ -157,6 +160,32 @@ static void note_result(const struct build *b)
 		pv_log_warn(b->req->log, "the cache does not note this result: %s", cause.text);
 }
 
+/* In folder dir. The page is for people: without it the result is still one. */
+static int write_report(const struct build *b, const char *dir, struct pv_error *err)
+{
+	pv_autofree char *path = pv_path_join(dir, "report.json");
+	pv_autoerror cause = PV_ERROR_INIT;
+
+	if (pv_report_write(b->report, path, err) < 0)
+		return -1;
+	if (pv_page_write(dir, &cause) < 0)
+		pv_log_warn(b->req->log, "%s", cause.text);
+	return 0;
+}
+
+/* Of a result: what it has other than the one whose name it takes. */
+static int write_last_report(const struct build *b, struct pv_error *err)
+{
+	pv_autofree char *path = pv_path_join(b->hidden, "report.json");
+	pv_autoerror cause = PV_ERROR_INIT;
+
+	if (pv_report_write(b->report, path, err) < 0)
+		return -1;
+	if (pv_since_note(b->report, b->final, b->hidden, &cause) < 0)
+		pv_log_warn(b->req->log, "not compared with the result before: %s", cause.text);
+	return write_report(b, b->hidden, err);
+}
+
 /* The finished folder takes the final name; what had it goes. */
 static int appear(const struct build *b, struct pv_error *err)
 {
@@ -191,14 +220,13 @@ static void keep_failed(const struct build *b, const struct pv_error *cause)
 	pv_autoerror ignored = PV_ERROR_INIT;
 	pv_autofree char *from = pv_path_join(b->hidden, "build.log");
 	pv_autofree char *to = pv_path_join(b->failed, "build.log");
-	pv_autofree char *report = pv_path_join(b->failed, "report.json");
 	const struct pv_result_place place = place_of(b);
 
 	pv_report_error(b->report, cause);
 	if (pv_result_recover(&place, &ignored) < 0)
 		pv_log_warn(b->req->log, "%s", ignored.text);
 	if (cause->kind == PV_ERR_VERDICT && keep_whole(b)) {
-		if (pv_report_write(b->report, report, &ignored) < 0)
+		if (write_report(b, b->failed, &ignored) < 0)
 			pv_log_warn(b->req->log, "%s", ignored.text);
 		return;
 	}
@@ -210,7 +238,7 @@ static void keep_failed(const struct build *b, const struct pv_error *cause)
 	if (pv_rmtree(b->hidden, &ignored) < 0)
 		pv_log_warn(b->req->log, "%s", ignored.text);
 	pv_error_clear(&ignored);
-	if (pv_report_write(b->report, report, &ignored) < 0)
+	if (write_report(b, b->failed, &ignored) < 0)
 		pv_log_warn(b->req->log, "%s", ignored.text);
 	if (cause->kind == PV_ERR_STAGE && pv_exists(to))
 		pv_log_info(b->req->log, "%s: the log is %s", b->req->recipe->name, to);
@@ -268,7 +296,6 @@ static int export_result(const struct build *b, struct pv_error *err)
 static int build_locked(struct build *b, struct pv_error *err)
 {
 	pv_autofree char *log_path = pv_path_join(b->hidden, "build.log");
-	pv_autofree char *report_path = pv_path_join(b->hidden, "report.json");
 
 	const struct pv_result_place place = place_of(b);
 
@@ -286,7 +313,7 @@ static int build_locked(struct build *b, struct pv_error *err)
 	if (rc == 0)
 		rc = export_result(b, err);
 	if (rc == 0)
-		rc = pv_report_write(b->report, report_path, err);
+		rc = write_last_report(b, err);
 	if (rc == 0)
 		rc = appear(b, err);
 	if (rc < 0)

@@ -8,7 +8,7 @@
 #include "cmd.h"
 #include "imgdiff.h"
 #include "proc.h"
-#include "subject.h"
+#include "subject_diff.h"
 
 #define SHOWN 200u			/* files that people see one by one */
 #define LISTED 10000u			/* in JSON */
@@ -20,87 +20,55 @@ struct comparison {
 	size_t differ;			/* sections, measurements not counted */
 };
 
-/* Two boots of one image differ: what was measured is told, and makes no difference. */
-static bool is_measured(enum pv_subject_table table)
+/* Numbers as people read them; JSON has them plain. */
+static void print_change(enum pv_subject_table table, const json_t *change)
 {
-	return table == PV_SUBJECT_BOOT;
-}
+	const char *name = json_string_value(json_object_get(change, "what"));
+	const char *first = json_string_value(json_object_get(change, "first"));
+	const char *second = json_string_value(json_object_get(change, "second"));
+	const char *how = json_string_value(json_object_get(change, "how"));
+	pv_autofree char *a = pv_subject_value_text(table, first ? first : "");
+	pv_autofree char *b = pv_subject_value_text(table, second ? second : "");
 
-static void print_change(const char *name, const char *first, const char *second)
-{
 	if (!second)
-		printf("  - %s%s%s\n", name, *first ? " " : "", first);
+		printf("  - %s%s%s\n", name, *a ? " " : "", a);
 	else if (!first)
-		printf("  + %s%s%s\n", name, *second ? " " : "", second);
-	else
+		printf("  + %s%s%s\n", name, *b ? " " : "", b);
+	else if (pv_streq(a, b))		/* rounded too far */
 		printf("  ~ %s %s | %s\n", name, first, second);
+	else
+		printf("  ~ %s %s | %s%s\n", name, a, b, pv_streq(how, "up") ? " (up)" : pv_streq(how, "down") ? " (down)" : "");
 }
 
-static json_t *change_json(const char *name, const char *first, const char *second)
+static void print_section(enum pv_subject_table table, const json_t *section, size_t total)
 {
-	return json_pack("{s:s, s:s?, s:s?}", "what", name, "first", first, "second", second);
-}
-
-/* Both are sorted. */
-static json_t *changes_of(const struct pv_vars *a, const struct pv_vars *b)
-{
-	json_t *changes = json_array();
-	size_t i = 0, k = 0;
-
-	while (i < a->n || k < b->n) {
-		int order = i == a->n ? 1 : k == b->n ? -1 : strcmp(a->v[i].name, b->v[k].name);
-		if (order < 0)
-			json_array_append_new(changes, change_json(a->v[i].name, a->v[i].value, NULL));
-		else if (order > 0)
-			json_array_append_new(changes, change_json(b->v[k].name, NULL, b->v[k].value));
-		else if (!pv_streq(a->v[i].value, b->v[k].value))
-			json_array_append_new(changes, change_json(a->v[i].name, a->v[i].value, b->v[k].value));
-		i += order <= 0;
-		k += order >= 0;
-	}
-	return changes;
-}
-
-static void print_section(const char *name, const json_t *changes, size_t total)
-{
+	const char *name = pv_subject_table_name(table), *why = json_string_value(json_object_get(section, "why"));
+	const json_t *changes = json_object_get(section, "changes");
 	size_t n = json_array_size(changes);
 
+	if (why) {
+		printf("%s: not compared: %s\n", name, why);
+		return;
+	}
 	if (n == 0) {
 		printf("%s: the same (%zu)\n", name, total);
 		return;
 	}
 	printf("%s: %zu of %zu differ\n", name, n, total);
-	for (size_t i = 0; i < n; i++) {
-		const json_t *c = json_array_get(changes, i);
-		print_change(json_string_value(json_object_get(c, "what")), json_string_value(json_object_get(c, "first")),
-			     json_string_value(json_object_get(c, "second")));
-	}
-}
-
-static void not_compared(struct comparison *c, const char *name, const char *why)
-{
-	json_array_append_new(c->sections, json_pack("{s:s, s:s, s:s, s:[]}", "name", name, "state", "not compared", "why",
-						     why, "changes"));
-	if (!c->quiet)
-		printf("%s: not compared: %s\n", name, why);
+	for (size_t i = 0; i < n; i++)
+		print_change(table, json_array_get(changes, i));
 }
 
 static void compare_table(struct comparison *c, enum pv_subject_table table)
 {
-	const struct pv_facts *a = &c->a->tables[table], *b = &c->b->tables[table];
-	const char *name = pv_subject_table_name(table);
+	const struct pv_vars *a = &c->a->tables[table].v, *b = &c->b->tables[table].v;
+	json_t *section = pv_subject_section(c->a, c->b, table);
 
-	if (!a->have || !b->have)
-		return not_compared(c, name, a->have ? "nothing is known of the second"
-				    : b->have ? "nothing is known of the first" : "nothing is known of either");
-	json_t *changes = changes_of(&a->v, &b->v);
-	size_t n = json_array_size(changes);
 	if (!c->quiet)
-		print_section(name, changes, a->v.n > b->v.n ? a->v.n : b->v.n);
-	if (n && !is_measured(table))
+		print_section(table, section, a->n > b->n ? a->n : b->n);
+	if (json_array_size(json_object_get(section, "changes")) && !pv_subject_is_measured(table))
 		c->differ++;
-	json_array_append_new(c->sections, json_pack("{s:s, s:s, s:n, s:o}", "name", name, "state",
-						     n ? "different" : "equal", "why", "changes", changes));
+	json_array_append_new(c->sections, section);
 }
 
 /* --- files --- */
@@ -151,7 +119,11 @@ static int compare_files(struct comparison *c, json_t **ret_files, struct pv_err
 
 	*ret_files = json_array();
 	if (!c->a->image || !c->b->image) {
-		not_compared(c, "files", "the images of both are wanted");
+		const char *why = "the images of both are wanted";
+		json_array_append_new(c->sections, json_pack("{s:s, s:s, s:s, s:[]}", "name", "files", "state",
+							     "not compared", "why", why, "changes"));
+		if (!c->quiet)
+			printf("files: not compared: %s\n", why);
 		return 0;
 	}
 	if (pv_imgdiff(c->a->image, c->b->image, &options, &diff, err) < 0)

@@ -175,6 +175,33 @@ void pv_report_number(struct pv_report *report, const char *key, uint64_t value)
 		json_object_set_new(report->numbers, key, number_json(value));
 }
 
+void pv_report_folders(struct pv_report *report, const struct pv_folders *folders)
+{
+	if (!report)
+		return;
+	json_t *list = add_array(report->root, "folders");
+	for (size_t i = 0; i < folders->n; i++) {
+		json_t *folder = json_object();
+		json_object_set_new(folder, "path", text_json(folders->v[i].path));
+		json_object_set_new(folder, "bytes", number_json(folders->v[i].bytes));
+		json_array_append_new(list, folder);
+	}
+}
+
+void pv_report_folders_json(struct pv_report *report, json_t *folders)
+{
+	if (report && json_is_array(folders))
+		json_object_set(report->root, "folders", folders);
+}
+
+void pv_report_since(struct pv_report *report, json_t *sections)
+{
+	if (report)
+		json_object_set_new(report->root, "since", sections);
+	else
+		json_decref(sections);
+}
+
 void pv_report_verified(struct pv_report *report, const char *words)
 {
 	if (report)

@@ -7,6 +7,7 @@
 
 #include "digest.h"
 #include "error.h"
+#include "folders.h"
 #include "proc.h"
 
 struct pv_report;
@@ -40,6 +41,15 @@ void pv_report_error(struct pv_report *report, const struct pv_error *cause);
 
 /* A number of the run, "downloaded_bytes". Set again: replaced. */
 void pv_report_number(struct pv_report *report, const char *key, uint64_t value);
+
+/* Where the image's bytes lie, [{"path", "bytes"}]; the second takes such an array (jansson) as it is: that of the same tree's
+ * earlier build. */
+struct json_t;
+void pv_report_folders(struct pv_report *report, const struct pv_folders *folders);
+void pv_report_folders_json(struct pv_report *report, struct json_t *folders);
+
+/* What is other than in the last result of that name: sections of pvimg.diff/1 (jansson). Takes the reference. */
+void pv_report_since(struct pv_report *report, struct json_t *sections);
 
 /* The epoch of the image and whether the archive was a stand-in. */
 void pv_report_archive(struct pv_report *report, int64_t epoch, int stand_in);

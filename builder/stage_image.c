@@ -10,6 +10,7 @@
 #include "disk.h"
 #include "esp.h"
 #include "ext4.h"
+#include "folders.h"
 #include "fsutil.h"
 #include "grub.h"
 #include "intree.h"
@@ -139,6 +140,16 @@ static int write_manifest(const struct pv_run *run, const char *path, struct pv_
 	return pv_manifest_write(run->plan, &settings, run->root, path, err);
 }
 
+static int note_folders(const struct pv_run *run, struct pv_error *err)
+{
+	pv_autofolders folders = { .v = NULL };
+
+	if (pv_folders_of_tree(run->root, &folders, err) < 0)
+		return -1;
+	pv_report_folders(run->report, &folders);
+	return 0;
+}
+
 int pv_stage_image(struct pv_run *run, struct pv_error *err)
 {
 	pv_autofree char *image = pv_fmt("%s/%s.raw", run->result, run->plan->name);
@@ -152,7 +163,7 @@ int pv_stage_image(struct pv_run *run, struct pv_error *err)
 		return -1;
 	if (write_esp(run, image, err) < 0 || embed_grub(run, image, err) < 0)
 		return -1;
-	if (write_manifest(run, manifest, err) < 0)
+	if (write_manifest(run, manifest, err) < 0 || note_folders(run, err) < 0)
 		return -1;
 	return note_disk(run, image, err) < 0 || note_digest(run, manifest, err) < 0 ? -1 : 0;
 }

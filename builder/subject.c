@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "deb822.h"
+#include "folders.h"
 #include "fsutil.h"
 #include "lint.h"
 #include "settings.h"
@@ -21,10 +22,30 @@ const char *pv_subject_table_name(enum pv_subject_table table)
 	static const char *const names[PV_SUBJECT_TABLES] = {
 		[PV_SUBJECT_IMAGE] = "image", [PV_SUBJECT_PACKAGES] = "packages", [PV_SUBJECT_SYSCTL] = "sysctl",
 		[PV_SUBJECT_KERNEL] = "kernel command line", [PV_SUBJECT_SETTINGS] = "settings",
-		[PV_SUBJECT_SIZES] = "sizes", [PV_SUBJECT_BOOT] = "boot time",
+		[PV_SUBJECT_SIZES] = "sizes", [PV_SUBJECT_FOLDERS] = "folders", [PV_SUBJECT_STAGES] = "build stages",
+		[PV_SUBJECT_BOOT] = "boot time",
 	};
 
 	return names[table];
+}
+
+static bool has_times(enum pv_subject_table table)
+{
+	return table == PV_SUBJECT_STAGES || table == PV_SUBJECT_BOOT;
+}
+
+bool pv_subject_is_numeric(enum pv_subject_table table)
+{
+	return has_times(table) || table == PV_SUBJECT_SIZES || table == PV_SUBJECT_FOLDERS;
+}
+
+char *pv_subject_value_text(enum pv_subject_table table, const char *value)
+{
+	uint64_t number;
+
+	if (!pv_subject_is_numeric(table) || pv_parse_u64(value, 0, UINT64_MAX, &number) < 0)
+		return pv_xstrdup(value);
+	return has_times(table) ? pv_ms_text(number) : pv_size_text(number);
 }
 
 static int by_name(const void *a, const void *b)
@@ -61,6 +82,13 @@ static json_t *read_record(const char *path, const char *schema)
 		return record;
 	json_decref(record);
 	return NULL;
+}
+
+json_t *pv_subject_record(const char *dir, const char *file, const char *schema)
+{
+	pv_autofree char *path = pv_path_join(dir, file);
+
+	return read_record(path, schema);
 }
 
 /* Strings and numbers of an object, each name with a prefix. */
@@ -120,10 +148,50 @@ static void take_manifest(struct pv_subject *s, const json_t *manifest)
 	take_packages(s, manifest);
 }
 
+/* What the cache had took no time that says anything. */
+static void take_stages(struct pv_subject *s, const json_t *stages)
+{
+	for (size_t i = 0; i < json_array_size(stages); i++) {
+		const json_t *stage = json_array_get(stages, i);
+		const char *name = json_string_value(json_object_get(stage, "name"));
+		const char *state = json_string_value(json_object_get(stage, "state"));
+		json_int_t ms = json_integer_value(json_object_get(stage, "wall_ms"));
+		if (name && pv_streq(state, "done") && ms >= 0)
+			set_number(s, PV_SUBJECT_STAGES, name, (uint64_t)ms);
+		else if (name && state)
+			set(s, PV_SUBJECT_STAGES, name, state);
+	}
+}
+
+static void take_folders(struct pv_subject *s, const json_t *folders)
+{
+	for (size_t i = 0; i < json_array_size(folders); i++) {
+		const json_t *folder = json_array_get(folders, i);
+		const char *path = json_string_value(json_object_get(folder, "path"));
+		json_int_t bytes = json_integer_value(json_object_get(folder, "bytes"));
+		if (path && bytes >= 0)
+			set_number(s, PV_SUBJECT_FOLDERS, path, (uint64_t)bytes);
+	}
+}
+
+static void take_verdict(struct pv_subject *s, const json_t *verdict)
+{
+	const char *class = json_string_value(json_object_get(verdict, "class"));
+	const char *cause = json_string_value(json_object_get(verdict, "cause"));
+
+	take_object(s, PV_SUBJECT_BOOT, "", json_object_get(verdict, "timeline"));
+	if (!class)
+		return;
+	pv_autofree char *words = cause ? pv_fmt("%s: %s", class, cause) : pv_xstrdup(class);
+	set(s, PV_SUBJECT_BOOT, "verdict", words);
+}
+
 static void take_report(struct pv_subject *s, const json_t *report)
 {
 	const json_t *artifacts = json_object_get(report, "artifacts");
 
+	take_stages(s, json_object_get(report, "stages"));
+	take_folders(s, json_object_get(report, "folders"));
 	for (size_t i = 0; i < json_array_size(artifacts); i++) {
 		const json_t *a = json_array_get(artifacts, i);
 		const char *file = json_string_value(json_object_get(a, "file"));
@@ -139,9 +207,8 @@ static void take_report(struct pv_subject *s, const json_t *report)
 
 static void read_records(struct pv_subject *s, const char *dir, const char *verdict_path)
 {
-	pv_autofree char *manifest_path = pv_path_join(dir, "manifest.json"), *report_path = pv_path_join(dir, "report.json");
-	json_t *manifest = read_record(manifest_path, "pvimg.manifest/1");
-	json_t *report = read_record(report_path, "pvimg.report/1");
+	json_t *manifest = pv_subject_record(dir, "manifest.json", "pvimg.manifest/1");
+	json_t *report = pv_subject_record(dir, "report.json", "pvimg.report/1");
 	json_t *verdict = read_record(verdict_path, "pvimg.verdict/1");
 
 	if (manifest)
@@ -149,7 +216,7 @@ static void read_records(struct pv_subject *s, const char *dir, const char *verd
 	if (report)
 		take_report(s, report);
 	if (verdict)
-		take_object(s, PV_SUBJECT_BOOT, "", json_object_get(verdict, "timeline"));
+		take_verdict(s, verdict);
 	json_decref(manifest);
 	json_decref(report);
 	json_decref(verdict);
@@ -233,8 +300,19 @@ static void ask_kernel(struct pv_subject *s)
 	}
 }
 
+static void ask_folders(struct pv_subject *s)
+{
+	pv_autofolders folders = { .v = NULL };
+
+	pv_folders_of_image(s->image, &folders);
+	pv_vars_done(&s->tables[PV_SUBJECT_FOLDERS].v);
+	for (size_t i = 0; i < folders.n; i++)
+		set_number(s, PV_SUBJECT_FOLDERS, folders.v[i].path, folders.v[i].bytes);
+}
+
 static void ask_image(struct pv_subject *s)
 {
+	ask_folders(s);
 	set_number(s, PV_SUBJECT_SIZES, "disk", pv_image_size(s->image));
 	set_number(s, PV_SUBJECT_SIZES, "root in use", pv_image_fs_used(s->image));
 	ask_packages(s);
@@ -247,8 +325,7 @@ static void ask_image(struct pv_subject *s)
 /* The image that the folder's manifest names, when it is there. */
 static char *image_in(const char *dir)
 {
-	pv_autofree char *path = pv_path_join(dir, "manifest.json");
-	json_t *manifest = read_record(path, "pvimg.manifest/1");
+	json_t *manifest = pv_subject_record(dir, "manifest.json", "pvimg.manifest/1");
 	const char *name = json_string_value(json_object_get(manifest, "name"));
 	pv_autofree char *image = name && !strchr(name, '/') ? pv_fmt("%s/%s.raw", dir, name) : NULL;
 

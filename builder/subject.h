@@ -20,7 +20,9 @@ enum pv_subject_table {
 	PV_SUBJECT_KERNEL,		/* words of the kernel's command line, "root" -> "UUID=..", "ro" -> "" */
 	PV_SUBJECT_SETTINGS,		/* "memcached maxbytes", "apache MaxRequestWorkers" */
 	PV_SUBJECT_SIZES,		/* bytes */
-	PV_SUBJECT_BOOT,		/* milliseconds of the boot that was verified */
+	PV_SUBJECT_FOLDERS,		/* bytes (folders.h) */
+	PV_SUBJECT_STAGES,		/* milliseconds of the build's, or "skipped", "failed" */
+	PV_SUBJECT_BOOT,		/* milliseconds of the boot that was verified; "verdict" */
 	PV_SUBJECT_TABLES,
 };
 
@@ -37,7 +39,15 @@ int pv_subject_open(const char *path, bool records_only, struct pv_subject *ret,
 void pv_subject_done(struct pv_subject *s);
 #define pv_autosubject __attribute__((cleanup(pv_subject_done))) struct pv_subject
 
+/* DIR/FILE as JSON when it is there and its "schema" is that, else NULL; a new reference (jansson). */
+struct json_t;
+struct json_t *pv_subject_record(const char *dir, const char *file, const char *schema);
+
 /* "packages", "kernel command line". */
 const char *pv_subject_table_name(enum pv_subject_table table);
+
+/* Whether its values are sizes or times; and such a value as people read it, "1.4 GiB", any other as it is. The caller frees. */
+bool pv_subject_is_numeric(enum pv_subject_table table);
+char *pv_subject_value_text(enum pv_subject_table table, const char *value);
 
 #endif

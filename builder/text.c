@@ -362,6 +362,15 @@ char *pv_size_text(uint64_t bytes)
 	return pv_fmt("%llu %s", (unsigned long long)whole, units[u].name);
 }
 
+char *pv_ms_text(uint64_t ms)
+{
+	unsigned long long s = ms / 1000;
+
+	if (s >= 60)
+		return pv_fmt("%llu min %02llu s", s / 60, s % 60);
+	return pv_fmt("%llu.%llu s", s, (unsigned long long)(ms % 1000 / 100));
+}
+
 /* --- words for people --- */
 
 #define NEAREST_MAX 64		/* longer words get no suggestion */

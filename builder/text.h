@@ -76,6 +76,9 @@ int pv_parse_size(const char *text, uint64_t *ret_bytes) PV_MUST_CHECK;
 /* "1.4 GiB", "2 GiB", "312 MiB", "17 B": for people. The caller frees. */
 char *pv_size_text(uint64_t bytes);
 
+/* "0.4 s", "12.3 s", "2 min 05 s": for people. The caller frees. */
+char *pv_ms_text(uint64_t ms);
+
 /* The member of the NULL-terminated list nearest to word (edit distance at most max(2, length/3), and something in
  * common), or NULL. */
 const char *pv_nearest(const char *word, const char *const *list);
