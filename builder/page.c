@@ -116,7 +116,7 @@ static void add_head(struct pv_page *page)
 		pv_html_addf(html, "<p class=\"warn\">%s</p>\n", json_string_value(json_array_get(findings, i)));
 	pv_str_add(html, "<dl>\n");
 	number_facts(page);
-	fact(page, "State of the archive", epoch);
+	fact(page, "Archive as of", epoch);
 	pv_str_add(html, "</dl>\n");
 }
 

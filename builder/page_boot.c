@@ -14,13 +14,17 @@ static const char *const phases[] = { "firmware", "grub", "firmware and grub", "
 static void begin_chart(struct pv_page *page, const char *caption, const char *first, const char *last)
 {
 	pv_html_addf(&page->html, "<table>\n<caption>%s</caption>\n<thead><tr><th scope=\"col\">%s</th><th scope=\"col\" class=\"n\">Time"
-		     "</th><th scope=\"col\">%s</th></tr></thead>\n<tbody>\n", caption, first, last);
+		     "</th>", caption, first);
+	pv_page_before_head(page, PV_SUBJECT_BOOT);
+	pv_html_addf(&page->html, "<th scope=\"col\">%s</th></tr></thead>\n<tbody>\n", last);
 }
 
-static void add_row(struct pv_page *page, const char *name, uint64_t start, uint64_t ms, uint64_t whole)
+/* `what` is the name in the timeline. */
+static void add_row(struct pv_page *page, const char *what, const char *name, uint64_t start, uint64_t ms, uint64_t whole)
 {
 	pv_html_addf(&page->html, "<tr><th scope=\"row\">%s</th>", name);
 	pv_page_time_cell(page, ms);
+	pv_page_before_cell(page, PV_SUBJECT_BOOT, what, ms);
 	pv_page_bar_cell(page, "all", start, ms, whole);
 	pv_str_add(&page->html, "</tr>\n");
 }
@@ -39,13 +43,14 @@ static void add_phases(struct pv_page *page, const json_t *timeline)
 		uint64_t ms = pv_page_number(timeline, phases[i]);
 		if (!json_object_get(timeline, phases[i]))
 			continue;
-		add_row(page, phases[i], start, ms, sum > total ? sum : total);
+		add_row(page, phases[i], phases[i], start, ms, sum > total ? sum : total);
 		start += ms;
 	}
 	pv_str_add(&page->html, "</tbody>\n");
 	if (total) {
 		pv_str_add(&page->html, "<tfoot><tr><th scope=\"row\">whole boot</th>");
 		pv_page_time_cell(page, total);
+		pv_page_before_cell(page, PV_SUBJECT_BOOT, "total", total);
 		pv_str_add(&page->html, "<td></td></tr></tfoot>\n");
 	}
 	pv_str_add(&page->html, "</table>\n");
@@ -54,7 +59,7 @@ static void add_phases(struct pv_page *page, const json_t *timeline)
 /* --- services --- */
 
 struct service {
-	const char *name;
+	const char *what;
 	uint64_t ms;
 };
 
@@ -64,7 +69,7 @@ static int slowest_first(const void *a, const void *b)
 
 	if (x->ms != y->ms)
 		return x->ms < y->ms ? 1 : -1;
-	return strcmp(x->name, y->name);
+	return strcmp(x->what, y->what);
 }
 
 static void add_services(struct pv_page *page, json_t *timeline)
@@ -76,14 +81,14 @@ static void add_services(struct pv_page *page, json_t *timeline)
 
 	json_object_foreach(timeline, key, value)
 		if (pv_starts(key, SERVICE) && pv_page_number(timeline, key) > 0)
-			list[n++] = (struct service){ key + strlen(SERVICE), pv_page_number(timeline, key) };
+			list[n++] = (struct service){ key, pv_page_number(timeline, key) };
 	if (n == 0)
 		return;
 	qsort(list, n, sizeof(*list), slowest_first);
 	pv_str_add(&page->html, "<h3>Services</h3>\n");
 	begin_chart(page, "The slowest to start; they start side by side.", "Unit", "Beside the slowest");
 	for (size_t i = 0; i < n && i < SERVICES_SHOWN; i++)
-		add_row(page, list[i].name, 0, list[i].ms, list[0].ms);
+		add_row(page, list[i].what, list[i].what + strlen(SERVICE), 0, list[i].ms, list[0].ms);
 	pv_str_add(&page->html, "</tbody>\n</table>\n");
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "html.h"
+#include "subject.h"
 
 struct pv_page {
 	json_t *report, *manifest, *verdict;	/* NULL: not there; report always is */
@@ -22,6 +23,11 @@ void pv_page_size_cell(struct pv_page *page, uint64_t bytes);
 void pv_page_time_cell(struct pv_page *page, uint64_t ms);
 /* <td class="chart"> with a bar. */
 void pv_page_bar_cell(struct pv_page *page, const char *class, uint64_t start, uint64_t part, uint64_t whole);
+
+/* Of a table of times with rows by name: the head of a column with what the last result had, and <td class="n"> with it, which is
+ * `now` where nothing changed. Neither where nothing is known. */
+void pv_page_before_head(struct pv_page *page, enum pv_subject_table table);
+void pv_page_before_cell(struct pv_page *page, enum pv_subject_table table, const char *what, uint64_t now);
 
 /* The sections; each leaves itself out where nothing is known. */
 void pv_page_since(struct pv_page *page);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "page_priv.h"
-#include "subject.h"
+#include "subject_diff.h"
 
 #define SHOWN 40u			/* rows of a section before the rest is folded away */
 
@@ -46,14 +46,13 @@ static void add_row(struct pv_page *page, enum pv_subject_table table, const jso
 		     "<td class=\"w %s\">%s</td></tr>\n", pv_page_text(change, "what"), class, first, class, second, class, delta);
 }
 
-static void add_rows(struct pv_page *page, const char *caption, enum pv_subject_table table, const json_t *changes,
-		     size_t from, size_t to)
+static void add_rows(struct pv_page *page, enum pv_subject_table table, const json_t *changes, size_t from, size_t to)
 {
 	const char *class = pv_subject_is_numeric(table) ? "n" : "";
 
-	pv_html_addf(&page->html, "<table>\n<caption>%s</caption>\n<thead><tr><th scope=\"col\">What</th><th scope=\"col\" "
+	pv_html_addf(&page->html, "<table class=\"since\">\n<thead><tr><th scope=\"col\" class=\"c1\">What</th><th scope=\"col\" "
 		     "class=\"%s\">Before</th><th scope=\"col\" class=\"%s\">Now</th><th scope=\"col\" class=\"%s\">Change</th></tr>"
-		     "</thead>\n<tbody>\n", caption, class, class, class);
+		     "</thead>\n<tbody>\n", class, class, class);
 	for (size_t i = from; i < to; i++)
 		add_row(page, table, json_array_get(changes, i));
 	pv_str_add(&page->html, "</tbody>\n</table>\n");
@@ -82,26 +81,71 @@ static void add_section(struct pv_page *page, const json_t *section)
 	size_t n = json_array_size(changes), shown = n > SHOWN ? SHOWN : n;
 	enum pv_subject_table table = table_of(name);
 
-	if (n == 0)
+	if (n == 0 || pv_subject_is_measured(table))
 		return;
-	pv_autofree char *summary = summary_of(changes), *caption = pv_fmt("%s: %s", name, summary);
-	pv_autofree char *rest = pv_fmt("%zu more", n - shown);
-	add_rows(page, caption, table, changes, 0, shown);
+	pv_autofree char *summary = summary_of(changes), *rest = pv_fmt("%zu more", n - shown);
+	pv_html_addf(&page->html, "<h3>%s%s: %s</h3>\n", name, table == PV_SUBJECT_IMAGE ? " itself" : "", summary);
+	add_rows(page, table, changes, 0, shown);
 	if (shown == n)
 		return;
 	pv_html_addf(&page->html, "<details><summary>%s</summary>\n", rest);
-	add_rows(page, name, table, changes, shown, n);
+	add_rows(page, table, changes, shown, n);
 	pv_str_add(&page->html, "</details>\n");
 }
 
-/* The names of sections in that state, "sysctl, settings". */
+static const json_t *section_of(const struct pv_page *page, enum pv_subject_table table)
+{
+	const json_t *sections = json_object_get(page->report, "since");
+
+	for (size_t i = 0; i < json_array_size(sections); i++)
+		if (pv_streq(pv_page_text(json_array_get(sections, i), "name"), pv_subject_table_name(table)))
+			return json_array_get(sections, i);
+	return NULL;
+}
+
+static bool knows_before(const struct pv_page *page, enum pv_subject_table table)
+{
+	const json_t *section = section_of(page, table);
+
+	return section && !pv_streq(pv_page_text(section, "state"), "not compared");
+}
+
+/* What is not among the changes is as it was. */
+static char *before_of(const struct pv_page *page, enum pv_subject_table table, const char *what, const char *now)
+{
+	const json_t *changes = json_object_get(section_of(page, table), "changes");
+
+	for (size_t i = 0; i < json_array_size(changes); i++) {
+		const json_t *change = json_array_get(changes, i);
+		if (pv_streq(pv_page_text(change, "what"), what))
+			return value_of(table, change, "first");
+	}
+	return pv_xstrdup(now);
+}
+
+void pv_page_before_head(struct pv_page *page, enum pv_subject_table table)
+{
+	if (knows_before(page, table))
+		pv_str_add(&page->html, "<th scope=\"col\" class=\"n\">Before</th>");
+}
+
+void pv_page_before_cell(struct pv_page *page, enum pv_subject_table table, const char *what, uint64_t now)
+{
+	pv_autofree char *time = pv_ms_text(now), *before = before_of(page, table, what, time);
+
+	if (knows_before(page, table))
+		pv_html_addf(&page->html, "<td class=\"n dim\">%s</td>", pv_streq(before, "skipped") ? "cache" : before);
+}
+
+/* The names of sections in that state, "sysctl, settings"; what is measured is told elsewhere. */
 static char *names_of(const json_t *sections, const char *state)
 {
 	pv_autostrv names = PV_STRV_INIT;
 
 	for (size_t i = 0; i < json_array_size(sections); i++) {
 		const json_t *section = json_array_get(sections, i);
-		if (pv_streq(pv_page_text(section, "state"), state))
+		if (pv_streq(pv_page_text(section, "state"), state) &&
+		    !pv_subject_is_measured(table_of(pv_page_text(section, "name"))))
 			pv_strv_add(&names, pv_page_text(section, "name"));
 	}
 	return pv_strv_join(&names, ", ");

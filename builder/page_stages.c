@@ -49,6 +49,7 @@ static void add_stage_rows(struct pv_page *page, const json_t *stages, uint64_t 
 			pv_str_add(&page->html, "<td class=\"n dim\">\xe2\x80\x93</td>");
 		else
 			pv_page_time_cell(page, ms);
+		pv_page_before_cell(page, PV_SUBJECT_STAGES, name, ms);
 		pv_page_bar_cell(page, failed ? "bad" : *word ? word : "none", start, ms, whole);
 		pv_str_add(&page->html, "</tr>\n");
 		start += ms;
@@ -96,10 +97,13 @@ void pv_page_stages(struct pv_page *page)
 		return;
 	pv_str_add(&page->html, "<section>\n<h2>Stages of the build</h2>\n<table>\n<caption>Hit: taken from the cache. Miss: made "
 		   "by this run.</caption>\n<thead><tr><th scope=\"col\">Stage</th><th scope=\"col\">Cache</th>"
-		   "<th scope=\"col\" class=\"n\">Time</th><th scope=\"col\">From start to end of the build</th></tr></thead>\n<tbody>\n");
+		   "<th scope=\"col\" class=\"n\">Time</th>");
+	pv_page_before_head(page, PV_SUBJECT_STAGES);
+	pv_str_add(&page->html, "<th scope=\"col\">From start to end of the build</th></tr></thead>\n<tbody>\n");
 	add_stage_rows(page, stages, sum > wall ? sum : wall);
-	pv_str_add(&page->html, "</tbody>\n<tfoot><tr><th scope=\"row\">whole build</th><td></td>");
+	pv_str_add(&page->html, "</tbody>\n<tfoot><tr><th scope=\"row\">" PV_SUBJECT_WHOLE_BUILD "</th><td></td>");
 	pv_page_time_cell(page, wall);
+	pv_page_before_cell(page, PV_SUBJECT_STAGES, PV_SUBJECT_WHOLE_BUILD, wall);
 	pv_str_add(&page->html, "<td></td></tr></tfoot>\n</table>\n");
 	add_programs(page);
 	pv_str_add(&page->html, "</section>\n");

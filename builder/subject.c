@@ -190,6 +190,9 @@ static void take_report(struct pv_subject *s, const json_t *report)
 {
 	const json_t *artifacts = json_object_get(report, "artifacts");
 
+	json_int_t wall = json_integer_value(json_object_get(report, "wall_ms"));
+	if (wall > 0)
+		set_number(s, PV_SUBJECT_STAGES, PV_SUBJECT_WHOLE_BUILD, (uint64_t)wall);
 	take_stages(s, json_object_get(report, "stages"));
 	take_folders(s, json_object_get(report, "folders"));
 	for (size_t i = 0; i < json_array_size(artifacts); i++) {

@@ -21,10 +21,12 @@ enum pv_subject_table {
 	PV_SUBJECT_SETTINGS,		/* "memcached maxbytes", "apache MaxRequestWorkers" */
 	PV_SUBJECT_SIZES,		/* bytes */
 	PV_SUBJECT_FOLDERS,		/* bytes (folders.h) */
-	PV_SUBJECT_STAGES,		/* milliseconds of the build's, or "skipped", "failed" */
+	PV_SUBJECT_STAGES,		/* milliseconds of the build's, or "skipped", "failed"; PV_SUBJECT_WHOLE_BUILD */
 	PV_SUBJECT_BOOT,		/* milliseconds of the boot that was verified; "verdict" */
 	PV_SUBJECT_TABLES,
 };
+
+#define PV_SUBJECT_WHOLE_BUILD "whole build"
 
 struct pv_subject {
 	char *path;			/* as it was named */

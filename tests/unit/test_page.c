@@ -155,6 +155,8 @@ static void put_good(void)
 	    "{\"what\":\"bash\",\"first\":\"1\",\"second\":\"2\",\"how\":\"up\"},{\"what\":\"zsh\",\"first\":null,\"second\":\"5\",\"how\":\"added\"}]},"
 	    "{\"name\":\"sizes\",\"state\":\"different\",\"why\":null,\"changes\":["
 	    "{\"what\":\"disk\",\"first\":\"4294967296\",\"second\":\"3221225472\",\"how\":\"changed\"}]},"
+	    "{\"name\":\"build stages\",\"state\":\"different\",\"changes\":["
+	    "{\"what\":\"image\",\"first\":\"65000\",\"second\":\"3000\",\"how\":\"changed\"}]},"
 	    "{\"name\":\"sysctl\",\"state\":\"equal\",\"why\":null,\"changes\":[]},"
 	    "{\"name\":\"kernel command line\",\"state\":\"not compared\",\"why\":\"w\",\"changes\":[]}]}");
 	put("manifest.json", MANIFEST_HEAD "{\"name\":\"small\",\"version\":\"1\",\"installed_size\":1048576},"
@@ -173,7 +175,7 @@ static void test_good(void **state)
 	has(text, "<p class=\"verdict good\">PVHVM, green</p>");
 	/* a hit takes no time; the bars follow one another */
 	has(text, "fetch</th><td class=\"w good\">hit</td><td class=\"n dim\">");
-	has(text, "image</th><td class=\"w dim\">miss</td><td class=\"n\">3.0 s</td><td class=\"chart\"><span class=\"bar miss\" "
+	has(text, "image</th><td class=\"w dim\">miss</td><td class=\"n\">3.0 s</td><td class=\"n dim\">1 min 05 s</td><td class=\"chart\"><span class=\"bar miss\" "
 	    "aria-hidden=\"true\" style=\"margin-left:25.00%;width:75.00%\">");
 	has(text, "packages: 1 added, 1 up");
 	has(text, "disk</th><td class=\"n\">4 GiB</td><td class=\"n\">3 GiB</td><td class=\"w n\">\xe2\x88\x92" "1 GiB");
