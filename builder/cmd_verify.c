@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "fsutil.h"
+#include "page.h"
 #include "verify.h"
 
 bool pv_cmd_color(FILE *file)
@@ -69,6 +71,18 @@ int pv_cmd_verdict_error(const struct pv_verdict *verdict, const char *image, st
 			    verdict->cause ? ": " : "", verdict->cause ? verdict->cause : "");
 }
 
+/* Where a build's report is beside the verdict, its page shows it. */
+static void renew_page(const struct pv_cmd_ctx *ctx, const char *verdict_path)
+{
+	const char *slash = strrchr(verdict_path, '/');
+	pv_autofree char *dir = pv_xstrndup(verdict_path, slash ? (size_t)(slash - verdict_path) : 0);
+	pv_autofree char *report = pv_path_join(dir, "report.json");
+	pv_autoerror cause = PV_ERROR_INIT;
+
+	if (slash && pv_streq(slash, "/verdict.json") && pv_exists(report) && pv_page_write(dir, &cause) < 0)
+		pv_log_warn(ctx->log, "%s", cause.text);
+}
+
 int pv_cmd_verify(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error *err)
 {
 	struct pv_verify_request req;
@@ -82,6 +96,7 @@ int pv_cmd_verify(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error
 	if (pv_verify(&req, &res, err) < 0)
 		return -1;
 	fputs(ctx->opts.json ? res.json : res.text, stdout);
+	renew_page(ctx, res.json_path);
 	pv_log_info(ctx->log, "the verdict is in %s, the console in %s", res.json_path, res.console_path);
 	return pv_cmd_verdict_error(&res.verdict, argv[0], err);
 }

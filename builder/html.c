@@ -31,7 +31,7 @@ static const char style[] =
 	"thead th{color:var(--dim);font-size:.82rem;white-space:nowrap}\n"
 	"tfoot th,tfoot td{font-weight:600;border-bottom:0}\n"
 	"th.n,td.n{text-align:right;white-space:nowrap;overflow-wrap:normal}\n"
-	"td.w{white-space:nowrap;overflow-wrap:normal}\n"
+	"td.w,th.w{white-space:nowrap;overflow-wrap:normal}\n"
 	"td.chart{width:45%;padding-top:.5rem}\n"
 	".bar{display:block;height:.7rem;min-width:2px;border-radius:1px;background:var(--bar)}\n"
 	".bar.hit{background:var(--hit)}.bar.bad{background:var(--bad)}\n"
@@ -39,10 +39,10 @@ static const char style[] =
 	"ul.lines{list-style:none;margin:.4rem 0;padding:0}ul.lines li{padding:.1rem 0;overflow-wrap:anywhere}\n"
 	"details{margin:.7rem 0}summary{cursor:pointer;color:var(--dim)}details[open] summary{margin-bottom:.4rem}\n"
 	"summary:focus-visible{outline:2px solid var(--bar);outline-offset:2px}\n"
-	"table.since{table-layout:fixed}table.since th.c1{width:34%}\n"
+	"table.since{table-layout:fixed}table.since th.c1{width:34%}table.since th.c4{width:16%}\n"
 	".in1{padding-left:1.1rem}.in2{padding-left:2.2rem}\n"
 	"footer{margin-top:3rem;color:var(--dim);font-size:.82rem}\n"
-	"@media(max-width:40rem){main{padding:1rem .8rem 2rem}body{font-size:14px}td.chart{width:28%}"
+	"@media(max-width:40rem){main{padding:1rem .8rem 2rem}body{font-size:14px}td.chart{width:26%}thead th{white-space:normal}"
 	"th,td{padding-right:.6rem}.in1{padding-left:.6rem}.in2{padding-left:1.2rem}.opt{display:none}}\n"
 	"@media print{details{display:block}}\n";
 

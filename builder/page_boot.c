@@ -154,7 +154,7 @@ static void add_facts(struct pv_page *page, json_t *facts)
 	pv_str_add(&page->html, "<details><summary>Driver and versions</summary>\n<table>\n<thead><tr><th scope=\"col\">What</th>"
 		   "<th scope=\"col\">Value</th></tr></thead>\n<tbody>\n");
 	json_object_foreach(facts, key, value)
-		pv_html_addf(&page->html, "<tr><th scope=\"row\">%s</th><td class=\"mono\">%s</td></tr>\n", key, json_string_value(value));
+		pv_html_addf(&page->html, "<tr><th scope=\"row\" class=\"w\">%s</th><td class=\"mono\">%s</td></tr>\n", key, json_string_value(value));
 	pv_str_add(&page->html, "</tbody>\n</table>\n</details>\n");
 }
 

@@ -51,7 +51,7 @@ static void add_rows(struct pv_page *page, enum pv_subject_table table, const js
 	const char *class = pv_subject_is_numeric(table) ? "n" : "";
 
 	pv_html_addf(&page->html, "<table class=\"since\">\n<thead><tr><th scope=\"col\" class=\"c1\">What</th><th scope=\"col\" "
-		     "class=\"%s\">Before</th><th scope=\"col\" class=\"%s\">Now</th><th scope=\"col\" class=\"%s\">Change</th></tr>"
+		     "class=\"%s\">Before</th><th scope=\"col\" class=\"%s\">Now</th><th scope=\"col\" class=\"c4 %s\">Change</th></tr>"
 		     "</thead>\n<tbody>\n", class, class, class);
 	for (size_t i = from; i < to; i++)
 		add_row(page, table, json_array_get(changes, i));

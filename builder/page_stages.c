@@ -43,7 +43,7 @@ static void add_stage_rows(struct pv_page *page, const json_t *stages, uint64_t 
 		const char *word = outcome(name, state);
 		uint64_t ms = pv_page_number(stage, "wall_ms");
 		bool failed = pv_streq(word, "failed");
-		pv_html_addf(&page->html, "<tr><th scope=\"row\">%s</th><td class=\"w %s\">%s</td>", name,
+		pv_html_addf(&page->html, "<tr><th scope=\"row\" class=\"w\">%s</th><td class=\"w %s\">%s</td>", name,
 			     failed ? "bad" : pv_streq(word, "hit") ? "good" : "dim", word);
 		if (pv_streq(state, "skipped"))
 			pv_str_add(&page->html, "<td class=\"n dim\">\xe2\x80\x93</td>");
@@ -99,9 +99,9 @@ void pv_page_stages(struct pv_page *page)
 		   "by this run.</caption>\n<thead><tr><th scope=\"col\">Stage</th><th scope=\"col\">Cache</th>"
 		   "<th scope=\"col\" class=\"n\">Time</th>");
 	pv_page_before_head(page, PV_SUBJECT_STAGES);
-	pv_str_add(&page->html, "<th scope=\"col\">From start to end of the build</th></tr></thead>\n<tbody>\n");
+	pv_str_add(&page->html, "<th scope=\"col\">When</th></tr></thead>\n<tbody>\n");
 	add_stage_rows(page, stages, sum > wall ? sum : wall);
-	pv_str_add(&page->html, "</tbody>\n<tfoot><tr><th scope=\"row\">" PV_SUBJECT_WHOLE_BUILD "</th><td></td>");
+	pv_str_add(&page->html, "</tbody>\n<tfoot><tr><th scope=\"row\" class=\"w\">" PV_SUBJECT_WHOLE_BUILD "</th><td></td>");
 	pv_page_time_cell(page, wall);
 	pv_page_before_cell(page, PV_SUBJECT_STAGES, PV_SUBJECT_WHOLE_BUILD, wall);
 	pv_str_add(&page->html, "<td></td></tr></tfoot>\n</table>\n");

@@ -208,18 +208,24 @@ static void take_report(struct pv_subject *s, const json_t *report)
 	}
 }
 
-static void read_records(struct pv_subject *s, const char *dir, const char *verdict_path)
+/* NULL: that one is not there. */
+static void take_records(struct pv_subject *s, const json_t *manifest, const json_t *report, const json_t *verdict)
 {
-	json_t *manifest = pv_subject_record(dir, "manifest.json", "pvimg.manifest/1");
-	json_t *report = pv_subject_record(dir, "report.json", "pvimg.report/1");
-	json_t *verdict = read_record(verdict_path, "pvimg.verdict/1");
-
 	if (manifest)
 		take_manifest(s, manifest);
 	if (report)
 		take_report(s, report);
 	if (verdict)
 		take_verdict(s, verdict);
+}
+
+static void read_records(struct pv_subject *s, const char *dir, const char *verdict_path)
+{
+	json_t *manifest = pv_subject_record(dir, "manifest.json", "pvimg.manifest/1");
+	json_t *report = pv_subject_record(dir, "report.json", "pvimg.report/1");
+	json_t *verdict = read_record(verdict_path, "pvimg.verdict/1");
+
+	take_records(s, manifest, report, verdict);
 	json_decref(manifest);
 	json_decref(report);
 	json_decref(verdict);
@@ -350,6 +356,31 @@ static int open_folder(struct pv_subject *s, const char *dir, bool records_only,
 	return pv_error_set(err, PV_ERR_STAGE, "%s: neither an image with a manifest nor a record of pvimg is there", dir);
 }
 
+/* A record under another name, "yesterday.json": it stands for itself alone. True when it is one. */
+static bool open_alone(struct pv_subject *s, const char *path)
+{
+	json_t *report = read_record(path, "pvimg.report/1"), *manifest = read_record(path, "pvimg.manifest/1");
+	json_t *verdict = read_record(path, "pvimg.verdict/1");
+	bool found = report || manifest || verdict;
+
+	take_records(s, manifest, report, verdict);
+	json_decref(manifest);
+	json_decref(report);
+	json_decref(verdict);
+	return found;
+}
+
+static bool has_records_name(const char *path)
+{
+	static const char *const names[] = { "report.json", "manifest.json", "verdict.json" };
+	const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+
+	for (size_t i = 0; i < PV_COUNT(names); i++)
+		if (pv_streq(base, names[i]))
+			return true;
+	return false;
+}
+
 static int open_image(struct pv_subject *s, const char *path, struct pv_error *err)
 {
 	pv_autofree char *dir = pv_path_dir(path), *of_dir = image_in(dir);
@@ -373,8 +404,15 @@ int pv_subject_open(const char *path, bool records_only, struct pv_subject *ret,
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", path);
 	s.path = pv_xstrdup(path);
 	pv_autofree char *dir = pv_path_dir(path);
-	int rc = S_ISDIR(st.st_mode) ? open_folder(&s, path, records_only, err)
-		 : records_only || pv_ends(path, ".json") ? open_folder(&s, dir, records_only, err) : open_image(&s, path, err);
+	int rc;
+	if (S_ISDIR(st.st_mode))
+		rc = open_folder(&s, path, records_only, err);
+	else if (pv_ends(path, ".json") && !has_records_name(path) && open_alone(&s, path))
+		rc = 0;
+	else if (records_only || pv_ends(path, ".json"))
+		rc = open_folder(&s, dir, records_only, err);
+	else
+		rc = open_image(&s, path, err);
 	if (rc < 0)
 		return -1;
 	if (s.image)

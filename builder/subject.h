@@ -34,7 +34,8 @@ struct pv_subject {
 	struct pv_facts tables[PV_SUBJECT_TABLES];
 };
 
-/* `path` is a raw image, a folder with a build's results, or a report, manifest or verdict in such a folder. records_only:
+/* `path` is a raw image, a folder with a build's results, or a report, manifest or verdict in such a folder, which stands for
+ * all of it; under another name ("yesterday.json") such a record stands for itself. records_only:
  * the image is not looked into, as if it were not there. PV_ERR_STAGE: it is none of these, or cannot be read.
  * PV_ERR_DIFFERS: a file that is no disk. */
 int pv_subject_open(const char *path, bool records_only, struct pv_subject *ret, struct pv_error *err) PV_MUST_CHECK;

@@ -23,8 +23,8 @@ build
 build
 bt_is "the second build is the first, byte for byte" "$(cd "$made" && sha256sum xen.elf vmlinuz initrd manifest.json |
 	cmp "$TMP/first" - 2>&1)" ""
-bt_is "six files and no more" "$(find "$made" -mindepth 1 -printf '%f\n' | sort | paste -sd' ')" \
-	"build.log initrd manifest.json report.json vmlinuz xen.elf"
+bt_is "seven files and no more" "$(find "$made" -mindepth 1 -printf '%f\n' | sort | paste -sd' ')" \
+	"build.log initrd manifest.json report.html report.json vmlinuz xen.elf"
 bt_nothing_half "$BT_HOME/images"
 bt_is "stand-in" "$(bt_stand_in "$made/manifest.json")" stand-in
 bt_is "the report's digest is the file's" "$(bt_reported_digest "$made/report.json" initrd)" \

@@ -127,13 +127,13 @@ bt_real_archive() {
 	return 1
 }
 
-# bt_result_complete DIR NAME: the folder holds the four files of a finished build, and beside it lies nothing hidden.
+# bt_result_complete DIR NAME: the folder holds the five files of a finished build, and beside it lies nothing hidden.
 bt_result_complete() {
-	for bt_x in "$2.raw" manifest.json report.json build.log; do
+	for bt_x in "$2.raw" manifest.json report.json report.html build.log; do
 		[ -s "$1/$bt_x" ] || bt_fail "$1/$bt_x is not there"
 	done
 	bt_x=$(find "$1" -mindepth 1 | wc -l)
-	bt_is "the result has four files and no more" "$bt_x" 4
+	bt_is "the result has five files and no more" "$bt_x" 5
 	bt_nothing_half "${1%/*}"
 }
 
@@ -143,7 +143,7 @@ bt_nothing_half() {
 	bt_is "nothing half-written in ${1##*/}/" "$(find "$1" -mindepth 1 -maxdepth 1 -name '.*' ! -name .failed \
 		! -name '.*.lock' | paste -sd' ')" ""
 	bt_is "a failed build keeps only log and report" "$(find "$1/.failed" -mindepth 2 ! -name build.log \
-		! -name report.json 2>/dev/null | paste -sd' ')" ""
+		! -name report.json ! -name report.html 2>/dev/null | paste -sd' ')" ""
 }
 
 # bt_nothing_left: no process of the user's or of its subordinate ids, no mount below its scratch, no work folder.

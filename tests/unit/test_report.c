@@ -58,6 +58,16 @@ static void test_empty(void **state)
 	assert_true(json_integer_value(json_object_get(root, "self_max_rss_kib")) > 0);
 }
 
+static void fill_folders(struct pv_report *report)
+{
+	struct pv_folder v[] = { { (char *)"/", UINT64_MAX }, { (char *)"/\xff", 5 } };
+	const struct pv_folders folders = { v, PV_COUNT(v) };
+
+	pv_report_folders(report, &folders);
+	pv_report_since(report, json_pack("[{s:s, s:s, s:n, s:[{s:s, s:n, s:s, s:s}]}]", "name", "packages", "state", "different",
+					  "why", "changes", "what", "bash", "first", "second", "5", "how", "added"));
+}
+
 static void fill(struct pv_report *report)
 {
 	const struct pv_proc_result good = { 0, 0, false, 1234, 5678, NULL, 0, false };
@@ -77,6 +87,7 @@ static void fill(struct pv_report *report)
 	pv_report_number(report, "downloaded_bytes", 5);
 	pv_report_number(report, "downloaded_bytes", UINT64_MAX);
 	pv_report_archive(report, 1700000000, 1);
+	fill_folders(report);
 	pv_error_set(&err, PV_ERR_STAGE, "install: dpkg: killed");
 	pv_report_error(report, &err);
 }
@@ -85,7 +96,7 @@ static void test_full(void **state)
 {
 	pv_autoreport *report = pv_report_new("debian-2g");
 	json_auto_t *root = NULL;
-	json_t *stages, *children, *artifact;
+	json_t *stages, *children, *artifact, *folder;
 
 	(void)state;
 	fill(report);
@@ -111,6 +122,10 @@ static void test_full(void **state)
 	assert_true(json_integer_value(json_object_get(json_object_get(root, "numbers"), "downloaded_bytes")) ==
 		    INT64_MAX);
 	assert_string_equal(member(root, "archive"), "stand-in");
+	folder = json_array_get(json_object_get(root, "folders"), 1);
+	assert_string_equal(member(folder, "path"), "/?");
+	assert_int_equal(json_integer_value(json_object_get(folder, "bytes")), 5);
+	assert_string_equal(member(json_array_get(json_object_get(root, "since"), 0), "name"), "packages");
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(root, "error"), "exit")), 1);
 	assert_string_equal(member(json_object_get(root, "error"), "text"), "install: dpkg: killed");
 }
