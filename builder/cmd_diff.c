@@ -36,8 +36,10 @@ static void print_change(enum pv_subject_table table, const json_t *change)
 		printf("  + %s%s%s\n", name, *b ? " " : "", b);
 	else if (pv_streq(a, b))		/* rounded too far */
 		printf("  ~ %s %s | %s\n", name, first, second);
+	else if (pv_streq(how, "changed"))
+		printf("  ~ %s %s | %s\n", name, a, b);
 	else
-		printf("  ~ %s %s | %s%s\n", name, a, b, pv_streq(how, "up") ? " (up)" : pv_streq(how, "down") ? " (down)" : "");
+		printf("  ~ %s %s | %s (%s)\n", name, a, b, how);
 }
 
 static void print_section(enum pv_subject_table table, const json_t *section, size_t total)

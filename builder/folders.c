@@ -66,14 +66,13 @@ static void add_file(struct sum *sum, const char *path, uint64_t size, uint64_t 
 {
 	uint64_t bytes = (size + PV_TREE_BLOCK - 1) / PV_TREE_BLOCK * PV_TREE_BLOCK;
 	unsigned depth = 0;
+	const char *slash = path;
 
 	if (bytes == 0 || (links > 1 && seen_before(sum, id)))
 		return;
 	add_to(sum, "/", 1, bytes);
-	for (const char *slash = strchr(path + 1, '/'); slash && depth < PV_FOLDERS_DEPTH; slash = strchr(slash + 1, '/')) {
+	while (depth++ < PV_FOLDERS_DEPTH && (slash = strchr(slash + 1, '/')))
 		add_to(sum, path, (size_t)(slash - path), bytes);
-		depth++;
-	}
 }
 
 static void take(const void *node, VISIT visit, void *arg)
@@ -87,7 +86,7 @@ static void take(const void *node, VISIT visit, void *arg)
 		sum->cap = sum->cap ? sum->cap * 2 : 32;
 		sum->folders.v = pv_xreallocarray(sum->folders.v, sum->cap, sizeof(*sum->folders.v));
 	}
-	sum->folders.v[sum->folders.n++] = (struct pv_folder){ .path = pv_steal(&folder->path), .bytes = folder->bytes };
+	sum->folders.v[sum->folders.n++] = (struct pv_folder){ pv_steal(&folder->path), folder->bytes };
 }
 
 static void free_folder(void *node)

@@ -12,8 +12,8 @@
 #define PV_FOLDERS_DEPTH 3u			/* "/usr/share/doc" */
 #define PV_FOLDERS_FROM ((uint64_t)1 << 20)	/* smaller ones are left out */
 
-/* What a folder and all below it hold: regular files, each rounded up to PV_TREE_BLOCK, one with several names counted where it
- * is met first. The first entry is "/", which is the whole. */
+/* What a folder and all below it hold: regular files, each rounded up to PV_TREE_BLOCK, one with several names counted
+ * where it is met first. The first entry is "/", which is the whole. */
 struct pv_folder {
 	char *path;
 	uint64_t bytes;

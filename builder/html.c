@@ -7,9 +7,9 @@
 
 /* Colours have a contrast of 4.5 or more on their ground, text of 7 (WCAG 2.1, 1.4.3 and 1.4.6). */
 static const char style[] =
-	":root{color-scheme:light dark;--bg:#fff;--fg:#1c2126;--dim:#55606b;--line:#d9dee3;--soft:#f3f5f7;--bar:#3f6f9f;"
+	":root{color-scheme:light dark;--bg:#fff;--fg:#1c2126;--dim:#55606b;--line:#d9dee3;--bar:#3f6f9f;"
 	"--hit:#8a97a4;--good:#1a6b3a;--bad:#a8201a;--warn:#7a5200}\n"
-	"@media(prefers-color-scheme:dark){:root{--bg:#14171a;--fg:#e4e8eb;--dim:#a3adb7;--line:#333a41;--soft:#1c2024;"
+	"@media(prefers-color-scheme:dark){:root{--bg:#14171a;--fg:#e4e8eb;--dim:#a3adb7;--line:#333a41;"
 	"--bar:#6c9fd2;--hit:#66727e;--good:#6cc48c;--bad:#ff8a80;--warn:#e0b050}}\n"
 	"*{box-sizing:border-box}\n"
 	"body{margin:0;background:var(--bg);color:var(--fg);font:15px/1.45 system-ui,-apple-system,'Segoe UI',Roboto,"
@@ -21,7 +21,8 @@ static const char style[] =
 	"p{margin:.35rem 0;max-width:46rem}\n"
 	".dim{color:var(--dim)}.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}\n"
 	".verdict{font-weight:600;font-size:1.05rem;margin:.6rem 0}\n"
-	"dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(10.5rem,1fr));gap:.7rem 1.2rem;margin:1rem 0 0}\n"
+	"dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(10.5rem,1fr));gap:.7rem 1.2rem;"
+	"margin:1rem 0 0}\n"
 	"dl div{min-width:0}dt{color:var(--dim);font-size:.82rem}dd{margin:0;font-weight:600;overflow-wrap:anywhere}\n"
 	"table{border-collapse:collapse;width:100%}\n"
 	"caption{text-align:left;color:var(--dim);font-size:.85rem;padding-bottom:.35rem}\n"
@@ -39,10 +40,11 @@ static const char style[] =
 	"ul.lines{list-style:none;margin:.4rem 0;padding:0}ul.lines li{padding:.1rem 0;overflow-wrap:anywhere}\n"
 	"details{margin:.7rem 0}summary{cursor:pointer;color:var(--dim)}details[open] summary{margin-bottom:.4rem}\n"
 	"summary:focus-visible{outline:2px solid var(--bar);outline-offset:2px}\n"
-	"table.since{table-layout:fixed}table.since th.c1{width:34%}table.since th.c4{width:16%}\n"
+	"table.since{table-layout:fixed}.since th:first-child{width:34%}.since th:last-child{width:16%}\n"
 	".in1{padding-left:1.1rem}.in2{padding-left:2.2rem}\n"
 	"footer{margin-top:3rem;color:var(--dim);font-size:.82rem}\n"
-	"@media(max-width:40rem){main{padding:1rem .8rem 2rem}body{font-size:14px}td.chart{width:26%}thead th{white-space:normal}"
+	"@media(max-width:40rem){main{padding:1rem .8rem 2rem}body{font-size:14px}td.chart{width:26%}"
+	"thead th{white-space:normal}"
 	"th,td{padding-right:.6rem}.in1{padding-left:.6rem}.in2{padding-left:1.2rem}.opt{display:none}}\n"
 	"@media print{details{display:block}}\n";
 
@@ -115,11 +117,25 @@ void pv_html_bar(struct pv_str *html, const char *class, uint64_t start, uint64_
 	pv_str_add(html, "\"></span>");
 }
 
+void pv_html_head(struct pv_str *html, const char *columns)
+{
+	pv_str_add(html, "<thead><tr>");
+	for (const char *c = columns; *c; ) {
+		size_t len = strcspn(c, "|");
+		const char *class = *c == '>' ? "n" : *c == '?' ? "opt" : "";
+		pv_autofree char *name = pv_xstrndup(*class ? c + 1 : c, *class ? len - 1 : len);
+		pv_html_addf(html, "<th scope=\"col\" class=\"%s\">%s</th>", class, name);
+		c += len + (c[len] == '|');
+	}
+	pv_str_add(html, "</tr></thead>\n");
+}
+
 void pv_html_begin(struct pv_str *html, const char *title)
 {
 	pv_html_addf(html, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-		     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-		     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>%s</title>\n", title);
+		     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+		     "style-src 'unsafe-inline'\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+		     "<title>%s</title>\n", title);
 	pv_str_add(html, "<style>\n");
 	pv_str_add(html, style);
 	pv_str_add(html, "</style>\n</head>\n<body>\n<main>\n");

@@ -56,7 +56,8 @@ static void fact(struct pv_page *page, const char *name, const char *value)
 static void number_facts(struct pv_page *page)
 {
 	size_t n = json_array_size(json_object_get(page->manifest, "packages"));
-	uint64_t disk = pv_page_number(page->manifest, "disk_size"), peak = pv_page_number(page->report, "self_max_rss_kib");
+	uint64_t disk = pv_page_number(page->manifest, "disk_size");
+	uint64_t peak = pv_page_number(page->report, "self_max_rss_kib");
 	uint64_t downloaded = pv_page_number(json_object_get(page->report, "numbers"), "downloaded_bytes");
 	pv_autofree char *packages = n ? pv_fmt("%zu", n) : NULL, *size = disk ? pv_size_text(disk) : NULL;
 	pv_autofree char *memory = peak ? pv_size_text(peak * 1024) : NULL;
@@ -88,7 +89,8 @@ static void add_verdict(struct pv_page *page)
 
 	if (!page->verdict) {
 		const char *words = pv_page_text(page->report, "verified");
-		pv_html_addf(html, "<p class=\"verdict %s\">%s</p>\n", pv_streq(words, "not verified") ? "warn" : "", words);
+		pv_html_addf(html, "<p class=\"verdict %s\">%s</p>\n", pv_streq(words, "not "
+			     "verified") ? "warn" : "", words);
 		return;
 	}
 	bool green = json_is_true(json_object_get(page->verdict, "green"));
@@ -100,7 +102,8 @@ static void add_verdict(struct pv_page *page)
 static void add_head(struct pv_page *page)
 {
 	struct pv_str *html = &page->html;
-	const json_t *error = json_object_get(page->report, "error"), *findings = json_object_get(page->report, "findings");
+	const json_t *error = json_object_get(page->report, "error");
+	const json_t *findings = json_object_get(page->report, "findings");
 	pv_autofree char *epoch = epoch_text(page->report);
 
 	pv_html_addf(html, "<h1>%s</h1>\n<p class=\"dim\">%s %s %s</p>\n", pv_page_text(page->report, "name"),
@@ -128,16 +131,17 @@ static void add_files(struct pv_page *page)
 
 	if (json_array_size(files) == 0)
 		return;
-	pv_str_add(&page->html, "<section>\n<h2>Files</h2>\n<table>\n<caption>A disk's digest is over the SHA-256 of each of "
-		   "its MiB.</caption>\n<thead><tr><th scope=\"col\">File</th><th scope=\"col\" class=\"n\">Size</th>"
-		   "<th scope=\"col\">SHA-256</th></tr></thead>\n<tbody>\n");
+	pv_str_add(&page->html, "<section>\n<h2>Files</h2>\n<table>\n"
+		   "<caption>A disk's digest is over the SHA-256 of each of its MiB.</caption>\n");
+	pv_html_head(&page->html, "File|>Size|SHA-256");
+	pv_str_add(&page->html, "<tbody>\n");
 	for (size_t i = 0; i < json_array_size(files); i++) {
 		const json_t *file = json_array_get(files, i);
 		const char *chunks = pv_page_text(file, "chunks_sha256");
 		pv_html_addf(&page->html, "<tr><th scope=\"row\">%s</th>", pv_page_text(file, "file"));
 		pv_page_size_cell(page, pv_page_number(file, "size"));
-		pv_html_addf(&page->html, "<td class=\"mono\">%s%s</td></tr>\n", *chunks ? chunks : pv_page_text(file, "sha256"),
-			     *chunks ? " (of chunks)" : "");
+		pv_html_addf(&page->html, "<td class=\"mono\">%s%s</td></tr>\n",
+			     *chunks ? chunks : pv_page_text(file, "sha256"), *chunks ? " (of chunks)" : "");
 	}
 	pv_str_add(&page->html, "</tbody>\n</table>\n</section>\n");
 }
@@ -155,8 +159,8 @@ static char *page_of(struct pv_page *page)
 	pv_page_boot(page);
 	pv_page_bytes(page);
 	add_files(page);
-	pv_html_addf(&page->html, "<footer>Made by pvimg %s of report.json, manifest.json and verdict.json beside it. A record of one "
-		     "run, not an artifact.</footer>\n", pv_page_text(page->report, "pvimg"));
+	pv_html_addf(&page->html, "<footer>Made by pvimg %s of report.json, manifest.json and verdict.json beside it. "
+		     "A record of one run, not an artifact.</footer>\n", pv_page_text(page->report, "pvimg"));
 	pv_html_end(&page->html);
 	return pv_str_steal(&page->html);
 }

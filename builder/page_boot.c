@@ -13,14 +13,16 @@ static const char *const phases[] = { "firmware", "grub", "firmware and grub", "
 
 static void begin_chart(struct pv_page *page, const char *caption, const char *first, const char *last)
 {
-	pv_html_addf(&page->html, "<table>\n<caption>%s</caption>\n<thead><tr><th scope=\"col\">%s</th><th scope=\"col\" class=\"n\">Time"
-		     "</th>", caption, first);
-	pv_page_before_head(page, PV_SUBJECT_BOOT);
-	pv_html_addf(&page->html, "<th scope=\"col\">%s</th></tr></thead>\n<tbody>\n", last);
+	pv_autofree char *head = pv_fmt("%s|>Time%s|%s", first, pv_page_before_head(page, PV_SUBJECT_BOOT), last);
+
+	pv_html_addf(&page->html, "<table>\n<caption>%s</caption>\n", caption);
+	pv_html_head(&page->html, head);
+	pv_str_add(&page->html, "<tbody>\n");
 }
 
 /* `what` is the name in the timeline. */
-static void add_row(struct pv_page *page, const char *what, const char *name, uint64_t start, uint64_t ms, uint64_t whole)
+static void add_row(struct pv_page *page, const char *what, const char *name, uint64_t start, uint64_t ms,
+		    uint64_t whole)
 {
 	pv_html_addf(&page->html, "<tr><th scope=\"row\">%s</th>", name);
 	pv_page_time_cell(page, ms);
@@ -96,16 +98,18 @@ static void add_services(struct pv_page *page, json_t *timeline)
 
 static void add_checks(struct pv_page *page, const json_t *checks, bool green)
 {
-	pv_str_add(&page->html, "<table>\n<thead><tr><th scope=\"col\">Check</th><th scope=\"col\">Result</th><th scope=\"col\">Expected"
-		   "</th><th scope=\"col\">Seen</th></tr></thead>\n<tbody>\n");
+	pv_str_add(&page->html, "<table>\n");
+	pv_html_head(&page->html, "Check|Result|Expected|Seen");
+	pv_str_add(&page->html, "<tbody>\n");
 	for (size_t i = 0; i < json_array_size(checks); i++) {
 		const json_t *check = json_array_get(checks, i);
 		const char *state = pv_page_text(check, "state");
 		if (pv_streq(state, "green") != green)
 			continue;
+		const char *class = green ? "good" : pv_streq(state, "red") ? "bad" : "warn";
 		pv_html_addf(&page->html, "<tr><th scope=\"row\">%s</th><td class=\"w %s\">%s</td><td>%s</td><td>%s</td></tr>\n",
-			     pv_page_text(check, "name"), green ? "good" : pv_streq(state, "red") ? "bad" : "warn", state,
-			     pv_page_text(check, "expected"), pv_page_text(check, "seen"));
+			     pv_page_text(check, "name"), class, state, pv_page_text(check, "expected"),
+			     pv_page_text(check, "seen"));
 	}
 	pv_str_add(&page->html, "</tbody>\n</table>\n");
 }
@@ -151,24 +155,29 @@ static void add_facts(struct pv_page *page, json_t *facts)
 
 	if (json_object_size(facts) == 0)
 		return;
-	pv_str_add(&page->html, "<details><summary>Driver and versions</summary>\n<table>\n<thead><tr><th scope=\"col\">What</th>"
-		   "<th scope=\"col\">Value</th></tr></thead>\n<tbody>\n");
+	pv_str_add(&page->html, "<details><summary>Driver and versions</summary>\n<table>\n");
+	pv_html_head(&page->html, "What|Value");
+	pv_str_add(&page->html, "<tbody>\n");
 	json_object_foreach(facts, key, value)
-		pv_html_addf(&page->html, "<tr><th scope=\"row\" class=\"w\">%s</th><td class=\"mono\">%s</td></tr>\n", key, json_string_value(value));
+		pv_html_addf(&page->html, "<tr><th scope=\"row\" class=\"w\">%s</th><td class=\"mono\">%s</td></tr>\n", key,
+			     json_string_value(value));
 	pv_str_add(&page->html, "</tbody>\n</table>\n</details>\n");
 }
 
 void pv_page_boot(struct pv_page *page)
 {
-	json_t *timeline = json_object_get(page->verdict, "timeline"), *facts = json_object_get(page->verdict, "driver_facts");
+	json_t *timeline = json_object_get(page->verdict, "timeline");
+	json_t *facts = json_object_get(page->verdict, "driver_facts");
 	bool emulated = pv_streq(pv_page_text(facts, "accelerator"), "tcg");
 
 	if (!page->verdict)
 		return;
-	pv_html_addf(&page->html, "<section>\n<h2>Verification</h2>\n<p>Driver %s: %s.</p>\n<p class=\"dim\">Proves %s.%s</p>\n",
+	pv_html_addf(&page->html, "<section>\n<h2>Verification</h2>\n<p>Driver %s: %s.</p>\n<p class=\"dim\">Proves %s.",
 		     pv_page_text(page->verdict, "driver"), pv_page_text(page->verdict, "driver_why"),
-		     pv_page_text(page->verdict, "proves"),
-		     emulated ? " Processors were emulated: the times are many times those of hardware." : "");
+		     pv_page_text(page->verdict, "proves"));
+	if (emulated)
+		pv_str_add(&page->html, " Processors were emulated: the times are many times those of hardware.");
+	pv_str_add(&page->html, "</p>\n");
 	add_phases(page, timeline);
 	add_services(page, timeline);
 	add_all_checks(page);

@@ -29,9 +29,10 @@ static void add_folders(struct pv_page *page)
 
 	if (whole == 0)
 		return;
-	pv_str_add(&page->html, "<h3>By folder</h3>\n<table>\n<caption>Files in the root file system, in whole blocks; folders with a "
-		   "hundredth or more of it.</caption>\n<thead><tr><th scope=\"col\">Folder</th><th scope=\"col\" class=\"n\">Size"
-		   "</th><th scope=\"col\">Part of all</th></tr></thead>\n<tbody>\n");
+	pv_str_add(&page->html, "<h3>By folder</h3>\n<table>\n<caption>Files in the root file system, in whole blocks; "
+		   "folders with a hundredth or more of it.</caption>\n");
+	pv_html_head(&page->html, "Folder|>Size|Part of all");
+	pv_str_add(&page->html, "<tbody>\n");
 	for (size_t i = 1; i < n; i++) {
 		const json_t *folder = json_array_get(folders, i);
 		const char *path = pv_page_text(folder, "path");
@@ -81,17 +82,10 @@ static json_t **sorted(const json_t *packages, size_t n, uint64_t *ret_whole)
 	return list;
 }
 
-static void begin_packages(struct pv_page *page, const char *last)
-{
-	pv_html_addf(&page->html, "<table>\n<thead><tr><th scope=\"col\">Package</th><th scope=\"col\" class=\"opt\">Version</th>"
-		     "<th scope=\"col\" class=\"n\">Installed</th><th scope=\"col\" class=\"%s\">%s</th></tr></thead>\n<tbody>\n",
-		     pv_streq(last, "Download") ? "n" : "", last);
-}
-
 static void add_package(struct pv_page *page, const json_t *package)
 {
-	pv_html_addf(&page->html, "<tr><th scope=\"row\">%s</th><td class=\"mono opt\">%s</td>", pv_page_text(package, "name"),
-		     pv_page_text(package, "version"));
+	pv_html_addf(&page->html, "<tr><th scope=\"row\">%s</th><td class=\"mono opt\">%s</td>",
+		     pv_page_text(package, "name"), pv_page_text(package, "version"));
 	pv_page_size_cell(page, size_of(package));
 }
 
@@ -105,8 +99,11 @@ static void add_packages(struct pv_page *page)
 		return;
 	pv_autofree json_t **list = sorted(packages, n, &whole);
 	pv_autofree char *size = pv_size_text(whole), *count = pv_fmt("%zu", n), *rest = pv_fmt("%zu", n - shown);
-	pv_html_addf(&page->html, "<h3>By package</h3>\n<p class=\"dim\">%s packages that say they take %s in all.</p>\n", count, size);
-	begin_packages(page, "Part of all");
+	pv_html_addf(&page->html, "<h3>By package</h3>\n<p class=\"dim\">%s packages that say they take %s in all.</p>\n",
+		     count, size);
+	pv_str_add(&page->html, "<table>\n");
+	pv_html_head(&page->html, "Package|?Version|>Installed|Part of all");
+	pv_str_add(&page->html, "<tbody>\n");
 	for (size_t i = 0; i < shown; i++) {
 		add_package(page, list[i]);
 		pv_page_bar_cell(page, "all", 0, size_of(list[i]), whole);
@@ -115,8 +112,9 @@ static void add_packages(struct pv_page *page)
 	pv_str_add(&page->html, "</tbody>\n</table>\n");
 	if (shown == n)
 		return;
-	pv_html_addf(&page->html, "<details><summary>The other %s packages</summary>\n", rest);
-	begin_packages(page, "Download");
+	pv_html_addf(&page->html, "<details><summary>The other %s packages</summary>\n<table>\n", rest);
+	pv_html_head(&page->html, "Package|?Version|>Installed|>Download");
+	pv_str_add(&page->html, "<tbody>\n");
 	for (size_t i = shown; i < n; i++) {
 		add_package(page, list[i]);
 		pv_page_size_cell(page, pv_page_number(list[i], "size"));

@@ -24,9 +24,9 @@ void pv_page_time_cell(struct pv_page *page, uint64_t ms);
 /* <td class="chart"> with a bar. */
 void pv_page_bar_cell(struct pv_page *page, const char *class, uint64_t start, uint64_t part, uint64_t whole);
 
-/* Of a table of times with rows by name: the head of a column with what the last result had, and <td class="n"> with it, which is
- * `now` where nothing changed. Neither where nothing is known. */
-void pv_page_before_head(struct pv_page *page, enum pv_subject_table table);
+/* Of a table of times with rows by name: a column with what the last result had, its head for pv_html_head, and its
+ * cells; `now` is what it had where nothing changed. "" and no cell where nothing is known. */
+const char *pv_page_before_head(const struct pv_page *page, enum pv_subject_table table);
 void pv_page_before_cell(struct pv_page *page, enum pv_subject_table table, const char *what, uint64_t now);
 
 /* The sections; each leaves itself out where nothing is known. */

@@ -43,16 +43,15 @@ static void add_row(struct pv_page *page, enum pv_subject_table table, const jso
 	const char *class = pv_subject_is_numeric(table) ? "n" : "";
 
 	pv_html_addf(&page->html, "<tr><th scope=\"row\">%s</th><td class=\"%s\">%s</td><td class=\"%s\">%s</td>"
-		     "<td class=\"w %s\">%s</td></tr>\n", pv_page_text(change, "what"), class, first, class, second, class, delta);
+		     "<td class=\"w %s\">%s</td></tr>\n", pv_page_text(change, "what"), class, first, class, second, class,
+		     delta);
 }
 
 static void add_rows(struct pv_page *page, enum pv_subject_table table, const json_t *changes, size_t from, size_t to)
 {
-	const char *class = pv_subject_is_numeric(table) ? "n" : "";
-
-	pv_html_addf(&page->html, "<table class=\"since\">\n<thead><tr><th scope=\"col\" class=\"c1\">What</th><th scope=\"col\" "
-		     "class=\"%s\">Before</th><th scope=\"col\" class=\"%s\">Now</th><th scope=\"col\" class=\"c4 %s\">Change</th></tr>"
-		     "</thead>\n<tbody>\n", class, class, class);
+	pv_str_add(&page->html, "<table class=\"since\">\n");
+	pv_html_head(&page->html, pv_subject_is_numeric(table) ? "What|>Before|>Now|>Change" : "What|Before|Now|Change");
+	pv_str_add(&page->html, "<tbody>\n");
 	for (size_t i = from; i < to; i++)
 		add_row(page, table, json_array_get(changes, i));
 	pv_str_add(&page->html, "</tbody>\n</table>\n");
@@ -123,10 +122,9 @@ static char *before_of(const struct pv_page *page, enum pv_subject_table table, 
 	return pv_xstrdup(now);
 }
 
-void pv_page_before_head(struct pv_page *page, enum pv_subject_table table)
+const char *pv_page_before_head(const struct pv_page *page, enum pv_subject_table table)
 {
-	if (knows_before(page, table))
-		pv_str_add(&page->html, "<th scope=\"col\" class=\"n\">Before</th>");
+	return knows_before(page, table) ? "|>Before" : "";
 }
 
 void pv_page_before_cell(struct pv_page *page, enum pv_subject_table table, const char *what, uint64_t now)
@@ -134,7 +132,8 @@ void pv_page_before_cell(struct pv_page *page, enum pv_subject_table table, cons
 	pv_autofree char *time = pv_ms_text(now), *before = before_of(page, table, what, time);
 
 	if (knows_before(page, table))
-		pv_html_addf(&page->html, "<td class=\"n dim\">%s</td>", pv_streq(before, "skipped") ? "cache" : before);
+		pv_html_addf(&page->html, "<td class=\"n dim\">"
+			     "%s</td>", pv_streq(before, "skipped") ? "cache" : before);
 }
 
 /* The names of sections in that state, "sysctl, settings"; what is measured is told elsewhere. */
@@ -157,7 +156,8 @@ void pv_page_since(struct pv_page *page)
 
 	pv_str_add(&page->html, "<section>\n<h2>Since the last build of this name</h2>\n");
 	if (!json_is_array(sections)) {
-		pv_str_add(&page->html, "<p class=\"dim\">There was no earlier result to compare with.</p>\n</section>\n");
+		pv_str_add(&page->html, "<p class=\"dim\">There was no earlier result to compare "
+			   "with.</p>\n</section>\n");
 		return;
 	}
 	for (size_t i = 0; i < json_array_size(sections); i++)

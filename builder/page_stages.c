@@ -59,8 +59,9 @@ static void add_stage_rows(struct pv_page *page, const json_t *stages, uint64_t 
 static void add_program_row(struct pv_page *page, const json_t *child)
 {
 	json_t *code = json_object_get(child, "exit");
+	unsigned long long by_signal = pv_page_number(child, "signal");
 	pv_autofree char *fate = json_is_integer(code) ? pv_fmt("exit %lld", (long long)json_integer_value(code))
-						       : pv_fmt("signal %llu", (unsigned long long)pv_page_number(child, "signal"));
+						       : pv_fmt("signal %llu", by_signal);
 	bool good = json_is_integer(code) && json_integer_value(code) == 0;
 
 	pv_html_addf(&page->html, "<tr><th scope=\"row\" class=\"mono\">%s</th><td>%s</td><td class=\"w %s\">%s%s</td>",
@@ -79,10 +80,9 @@ static void add_programs(struct pv_page *page)
 
 	if (n == 0)
 		return;
-	pv_html_addf(&page->html, "<details><summary>Programs that were run (%s)</summary>\n<table>\n<thead><tr>"
-		     "<th scope=\"col\">Program</th><th scope=\"col\">Stage</th><th scope=\"col\">Ended</th>"
-		     "<th scope=\"col\" class=\"n\">Time</th><th scope=\"col\" class=\"n\">Memory</th></tr></thead>\n<tbody>\n",
-		     count);
+	pv_html_addf(&page->html, "<details><summary>Programs that were run (%s)</summary>\n<table>\n", count);
+	pv_html_head(&page->html, "Program|Stage|Ended|>Time|>Memory");
+	pv_str_add(&page->html, "<tbody>\n");
 	for (size_t i = 0; i < n; i++)
 		add_program_row(page, json_array_get(children, i));
 	pv_str_add(&page->html, "</tbody>\n</table>\n</details>\n");
@@ -95,13 +95,14 @@ void pv_page_stages(struct pv_page *page)
 
 	if (json_array_size(stages) == 0)
 		return;
-	pv_str_add(&page->html, "<section>\n<h2>Stages of the build</h2>\n<table>\n<caption>Hit: taken from the cache. Miss: made "
-		   "by this run.</caption>\n<thead><tr><th scope=\"col\">Stage</th><th scope=\"col\">Cache</th>"
-		   "<th scope=\"col\" class=\"n\">Time</th>");
-	pv_page_before_head(page, PV_SUBJECT_STAGES);
-	pv_str_add(&page->html, "<th scope=\"col\">When</th></tr></thead>\n<tbody>\n");
+	pv_autofree char *head = pv_fmt("Stage|Cache|>Time%s|When", pv_page_before_head(page, PV_SUBJECT_STAGES));
+	pv_str_add(&page->html, "<section>\n<h2>Stages of the build</h2>\n<table>\n"
+		   "<caption>Hit: taken from the cache. Miss: made by this run.</caption>\n");
+	pv_html_head(&page->html, head);
+	pv_str_add(&page->html, "<tbody>\n");
 	add_stage_rows(page, stages, sum > wall ? sum : wall);
-	pv_str_add(&page->html, "</tbody>\n<tfoot><tr><th scope=\"row\" class=\"w\">" PV_SUBJECT_WHOLE_BUILD "</th><td></td>");
+	pv_str_add(&page->html, "</tbody>\n<tfoot><tr><th scope=\"row\" class=\"w\">" PV_SUBJECT_WHOLE_BUILD
+		   "</th><td></td>");
 	pv_page_time_cell(page, wall);
 	pv_page_before_cell(page, PV_SUBJECT_STAGES, PV_SUBJECT_WHOLE_BUILD, wall);
 	pv_str_add(&page->html, "<td></td></tr></tfoot>\n</table>\n");

@@ -42,8 +42,8 @@ void pv_report_error(struct pv_report *report, const struct pv_error *cause);
 /* A number of the run, "downloaded_bytes". Set again: replaced. */
 void pv_report_number(struct pv_report *report, const char *key, uint64_t value);
 
-/* Where the image's bytes lie, [{"path", "bytes"}]; the second takes such an array (jansson) as it is: that of the same tree's
- * earlier build. */
+/* Where the image's bytes lie, [{"path", "bytes"}]; the second takes such an array (jansson) as it is, that of an
+ * earlier build of the same tree. */
 struct json_t;
 void pv_report_folders(struct pv_report *report, const struct pv_folders *folders);
 void pv_report_folders_json(struct pv_report *report, struct json_t *folders);

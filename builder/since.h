@@ -6,7 +6,7 @@
 #include "error.h"
 #include "report.h"
 
-/* Notes in the report what the records in folder `now` (its report.json too) tell otherwise than those in folder `before`.
+/* Notes in the report what the records in folder `now` (its report.json too) tell otherwise than those in `before`.
  * Nothing where `before` has no records. PV_ERR_STAGE: what is there cannot be read. */
 int pv_since_note(struct pv_report *report, const char *before, const char *now, struct pv_error *err) PV_MUST_CHECK;
 

@@ -34,10 +34,10 @@ struct pv_subject {
 	struct pv_facts tables[PV_SUBJECT_TABLES];
 };
 
-/* `path` is a raw image, a folder with a build's results, or a report, manifest or verdict in such a folder, which stands for
- * all of it; under another name ("yesterday.json") such a record stands for itself. records_only:
- * the image is not looked into, as if it were not there. PV_ERR_STAGE: it is none of these, or cannot be read.
- * PV_ERR_DIFFERS: a file that is no disk. */
+/* `path` is a raw image, a folder with a build's results, or a report, manifest or verdict in such a folder, which
+ * stands for all of it; under another name ("yesterday.json") such a record stands for itself. records_only: the image
+ * is not looked into, as if it were not there. PV_ERR_STAGE: it is none of these, or cannot be read. PV_ERR_DIFFERS: a
+ * file that is no disk. */
 int pv_subject_open(const char *path, bool records_only, struct pv_subject *ret, struct pv_error *err) PV_MUST_CHECK;
 void pv_subject_done(struct pv_subject *s);
 #define pv_autosubject __attribute__((cleanup(pv_subject_done))) struct pv_subject
@@ -49,7 +49,8 @@ struct json_t *pv_subject_record(const char *dir, const char *file, const char *
 /* "packages", "kernel command line". */
 const char *pv_subject_table_name(enum pv_subject_table table);
 
-/* Whether its values are sizes or times; and such a value as people read it, "1.4 GiB", any other as it is. The caller frees. */
+/* Whether its values are sizes or times; and such a value as people read it, "1.4 "
+	"GiB", any other as it is. The caller frees. */
 bool pv_subject_is_numeric(enum pv_subject_table table);
 char *pv_subject_value_text(enum pv_subject_table table, const char *value);
 

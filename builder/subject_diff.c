@@ -36,10 +36,10 @@ static json_t *changes_of(enum pv_subject_table table, const struct pv_vars *a, 
 
 	while (i < a->n || k < b->n) {
 		int order = i == a->n ? 1 : k == b->n ? -1 : strcmp(a->v[i].name, b->v[k].name);
+		const char *what = order <= 0 ? a->v[i].name : b->v[k].name;
 		const char *first = order <= 0 ? a->v[i].value : NULL, *second = order >= 0 ? b->v[k].value : NULL;
 		if (!pv_streq(first, second))
-			json_array_append_new(changes, change_json(table, order <= 0 ? a->v[i].name : b->v[k].name, first,
-								   second));
+			json_array_append_new(changes, change_json(table, what, first, second));
 		i += order <= 0;
 		k += order >= 0;
 	}
@@ -56,6 +56,7 @@ json_t *pv_subject_section(const struct pv_subject *a, const struct pv_subject *
 				 x->have ? "nothing is known of the second"
 				 : y->have ? "nothing is known of the first" : "nothing is known of either", "changes");
 	json_t *changes = changes_of(table, &x->v, &y->v);
-	return json_pack("{s:s, s:s, s:n, s:o}", "name", name, "state", json_array_size(changes) ? "different" : "equal",
+	return json_pack("{s:s, s:s, s:n, "
+			 "s:o}", "name", name, "state", json_array_size(changes) ? "different" : "equal",
 			 "why", "changes", changes);
 }

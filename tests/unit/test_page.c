@@ -118,11 +118,13 @@ static void put_hostile(void)
 	    "\"folders\":[{\"path\":\"/\",\"bytes\":10},{\"path\":\"" EVIL "\",\"bytes\":9223372036854775807}],"
 	    "\"since\":[{\"name\":\"" EVIL "\",\"state\":\"different\",\"changes\":[{\"what\":\"" EVIL "\",\"first\":\"" EVIL
 	    "\",\"second\":\"" EVIL "\",\"how\":\"" EVIL "\"},null]},{\"name\":\"" EVIL "\",\"state\":\"equal\"}]}");
-	put("manifest.json", MANIFEST_HEAD "{\"name\":\"" EVIL "\",\"version\":\"" EVIL "\",\"installed_size\":-5},[]]}");
+	put("manifest.json", MANIFEST_HEAD "{\"name\":\"" EVIL "\",\"version\":\"" EVIL "\",\"installed_size\":-5},"
+	    "[]]}");
 	put("verdict.json", "{\"schema\":\"pvimg.verdict/1\",\"class\":\"" EVIL "\",\"cause\":\"" EVIL "\",\"driver\":\"" EVIL "\","
 	    "\"driver_why\":\"" EVIL "\",\"proves\":\"" EVIL "\",\"driver_facts\":{\"" EVIL "\":\"" EVIL "\"},"
 	    "\"checks\":[{\"name\":\"" EVIL "\",\"state\":\"green\",\"seen\":\"" EVIL "\"},"
-	    "{\"name\":\"" EVIL "\",\"state\":\"" EVIL "\",\"expected\":\"" EVIL "\"}],\"evidence\":[\"" EVIL "\",null],"
+	    "{\"name\":\"" EVIL "\",\"state\":\"" EVIL "\",\"expected\":\"" EVIL "\"}],\"evidence\":[\"" EVIL "\","
+	    "null],"
 	    "\"timeline\":{\"kernel\":9223372036854775807,\"userspace\":9223372036854775807,\"service " EVIL "\":3,\"total\":1}}");
 }
 
@@ -136,7 +138,8 @@ static void test_hostile(void **state)
 	has_not(text, "\" onload");
 	has_not(text, "\xe2\x80\xae");
 	has_not(text, "\x1b");
-	has(text, "&lt;script&gt;alert(1)&lt;/script&gt;&lt;img src=x onerror=&#39;y&#39;&gt;&quot; onload=&quot;z?" "?[31m&amp;amp;");
+	has(text, "&lt;script&gt;alert(1)&lt;/script&gt;&lt;img src=x onerror=&#39;y&#39;&gt;&quot; onload=&quot;"
+	    "z?" "?[31m&amp;amp;");
 	/* where each record's texts are */
 	has(text, "The build failed: &lt;/td&gt;");
 	has(text, "<summary>Evidence for the class</summary>");
@@ -144,15 +147,20 @@ static void test_hostile(void **state)
 
 static void put_good(void)
 {
-	put("report.json", "{\"schema\":\"pvimg.report/1\",\"name\":\"debian-2g\",\"pvimg\":\"1.0.0\",\"verified\":\"PVHVM\",\"wall_ms\":4000,"
-	    "\"stages\":[{\"name\":\"plan\",\"state\":\"done\",\"wall_ms\":1000},{\"name\":\"fetch\",\"state\":\"skipped\",\"wall_ms\":0},"
-	    "{\"name\":\"image\",\"state\":\"done\",\"wall_ms\":3000}],\"children\":[{\"argv0\":\"grub\",\"stage\":\"configure\",\"exit\":0,"
+	put("report.json", "{\"schema\":\"pvimg.report/1\",\"name\":\"debian-2g\",\"pvimg\":\"1.0.0\","
+	    "\"verified\":\"PVHVM\",\"wall_ms\":4000,"
+	    "\"stages\":[{\"name\":\"plan\",\"state\":\"done\",\"wall_ms\":1000},"
+	    "{\"name\":\"fetch\",\"state\":\"skipped\",\"wall_ms\":0},"
+	    "{\"name\":\"image\",\"state\":\"done\",\"wall_ms\":3000}"
+	    "],\"children\":[{\"argv0\":\"grub\",\"stage\":\"configure\",\"exit\":0,"
 	    "\"signal\":null,\"timed_out\":false,\"wall_ms\":740,\"max_rss_kib\":31144}],"
 	    "\"artifacts\":[{\"file\":\"debian-2g.raw\",\"chunks_sha256\":\"abc\",\"size\":1048576}],"
-	    "\"folders\":[{\"path\":\"/\",\"bytes\":400000000},{\"path\":\"/usr\",\"bytes\":300000000},{\"path\":\"/usr/lib\",\"bytes\":200000000},"
+	    "\"folders\":[{\"path\":\"/\",\"bytes\":400000000},{\"path\":\"/usr\",\"bytes\":300000000},"
+	    "{\"path\":\"/usr/lib\",\"bytes\":200000000},"
 	    "{\"path\":\"/usr/lib/tiny\",\"bytes\":2000000}],"
 	    "\"since\":[{\"name\":\"packages\",\"state\":\"different\",\"why\":null,\"changes\":["
-	    "{\"what\":\"bash\",\"first\":\"1\",\"second\":\"2\",\"how\":\"up\"},{\"what\":\"zsh\",\"first\":null,\"second\":\"5\",\"how\":\"added\"}]},"
+	    "{\"what\":\"bash\",\"first\":\"1\",\"second\":\"2\",\"how\":\"up\"},"
+	    "{\"what\":\"zsh\",\"first\":null,\"second\":\"5\",\"how\":\"added\"}]},"
 	    "{\"name\":\"sizes\",\"state\":\"different\",\"why\":null,\"changes\":["
 	    "{\"what\":\"disk\",\"first\":\"4294967296\",\"second\":\"3221225472\",\"how\":\"changed\"}]},"
 	    "{\"name\":\"build stages\",\"state\":\"different\",\"changes\":["
@@ -161,10 +169,14 @@ static void put_good(void)
 	    "{\"name\":\"kernel command line\",\"state\":\"not compared\",\"why\":\"w\",\"changes\":[]}]}");
 	put("manifest.json", MANIFEST_HEAD "{\"name\":\"small\",\"version\":\"1\",\"installed_size\":1048576},"
 	    "{\"name\":\"large\",\"version\":\"2\",\"installed_size\":3145728}]}");
-	put("verdict.json", "{\"schema\":\"pvimg.verdict/1\",\"class\":\"PVHVM\",\"green\":true,\"cause\":null,\"driver\":\"xl\",\"driver_why\":\"w\","
-	    "\"proves\":\"p\",\"driver_facts\":{\"accelerator\":\"tcg\"},\"checks\":[{\"name\":\"swap\",\"state\":\"green\",\"expected\":\"none\","
-	    "\"seen\":\"0\"},{\"name\":\"load\",\"state\":\"unchecked\",\"expected\":\"e\",\"seen\":\"s\"}],\"evidence\":[],"
-	    "\"timeline\":{\"firmware\":1000,\"kernel\":2000,\"userspace\":5000,\"total\":8000,\"service b.service\":100,\"service a.service\":900}}");
+	put("verdict.json", "{\"schema\":\"pvimg.verdict/1\",\"class\":\"PVHVM\",\"green\":true,\"cause\":null,"
+	    "\"driver\":\"xl\",\"driver_why\":\"w\","
+	    "\"proves\":\"p\",\"driver_facts\":{\"accelerator\":\"tcg\"}"
+	    ",\"checks\":[{\"name\":\"swap\",\"state\":\"green\",\"expected\":\"none\","
+	    "\"seen\":\"0\"},{\"name\":\"load\",\"state\":\"unchecked\",\"expected\":\"e\",\"seen\":\"s\"}"
+	    "],\"evidence\":[],"
+	    "\"timeline\":{\"firmware\":1000,\"kernel\":2000,\"userspace\":5000,\"total\":8000,\"service "
+	    "b.service\":100,\"service a.service\":900}}");
 }
 
 static void test_good(void **state)
@@ -175,17 +187,20 @@ static void test_good(void **state)
 	has(text, "<p class=\"verdict good\">PVHVM, green</p>");
 	/* a hit takes no time; the bars follow one another */
 	has(text, "fetch</th><td class=\"w good\">hit</td><td class=\"n dim\">");
-	has(text, "image</th><td class=\"w dim\">miss</td><td class=\"n\">3.0 s</td><td class=\"n dim\">1 min 05 s</td><td class=\"chart\"><span class=\"bar miss\" "
+	has(text, "image</th><td class=\"w dim\">miss</td><td class=\"n\">3.0 s</td><td class=\"n dim\">1 min 05 "
+	    "s</td><td class=\"chart\"><span class=\"bar miss\" "
 	    "aria-hidden=\"true\" style=\"margin-left:25.00%;width:75.00%\">");
 	has(text, "packages: 1 added, 1 up");
-	has(text, "disk</th><td class=\"n\">4 GiB</td><td class=\"n\">3 GiB</td><td class=\"w n\">\xe2\x88\x92" "1 GiB");
+	has(text, "disk</th><td class=\"n\">4 GiB</td><td class=\"n\">3 GiB</td><td class=\"w n\">\xe2\x88\x92" "1 "
+	    "GiB");
 	has(text, "The same as before: sysctl.");
 	has(text, "Not compared, for want of records: kernel command line.");
 	has(text, "/usr/lib</th>");
 	has_not(text, "/usr/lib/tiny");
 	assert_true(strstr(text, ">large<") < strstr(text, ">small<"));
 	assert_true(strstr(text, ">a.service<") < strstr(text, ">b.service<"));
-	has(text, "kernel</th><td class=\"n\">2.0 s</td><td class=\"chart\"><span class=\"bar all\" aria-hidden=\"true\" "
+	has(text, "kernel</th><td class=\"n\">2.0 s</td><td class=\"chart\"><span class=\"bar all\" "
+	    "aria-hidden=\"true\" "
 	    "style=\"margin-left:12.50%;width:25.00%\">");
 	has(text, "Processors were emulated");
 	has(text, "unchecked");

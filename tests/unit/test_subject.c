@@ -27,8 +27,10 @@ static void make_two(void)
 {
 	assert_int_equal(pv_mkdirs("a", 0755, NULL), 0);
 	assert_int_equal(pv_mkdirs("b", 0755, NULL), 0);
-	put("a/manifest.json", MANIFEST(PACKAGE("bash", "1.9") "," PACKAGE("down", "2") "," PACKAGE("gone", "1") "," PACKAGE("same", "3")));
-	put("b/manifest.json", MANIFEST(PACKAGE("bash", "1.10") "," PACKAGE("down", "2~rc1") "," PACKAGE("new", "7") "," PACKAGE("same", "3")));
+	put("a/manifest.json", MANIFEST(PACKAGE("bash", "1.9") "," PACKAGE("down", "2") "," PACKAGE("gone", "1") ","
+				       PACKAGE("same", "3")));
+	put("b/manifest.json", MANIFEST(PACKAGE("bash", "1.10") "," PACKAGE("down", "2~rc1") "," PACKAGE("new", "7") ","
+				       PACKAGE("same", "3")));
 	put("a/report.json", REPORT("{\"name\":\"install\",\"state\":\"done\",\"wall_ms\":700}", "4096"));
 	put("b/report.json", REPORT("{\"name\":\"install\",\"state\":\"skipped\",\"wall_ms\":0}", "8192"));
 	put("b/verdict.json", "{\"schema\":\"pvimg.verdict/1\",\"class\":\"PVHVM\",\"cause\":null,\"timeline\":{\"kernel\":5}}");
@@ -44,7 +46,8 @@ static char *words_of(const json_t *section)
 		const json_t *c = json_array_get(changes, i);
 		const char *first = json_string_value(json_object_get(c, "first"));
 		const char *second = json_string_value(json_object_get(c, "second"));
-		pv_strv_addf(&words, "%s: %s > %s (%s)", json_string_value(json_object_get(c, "what")), first ? first : "-",
+		pv_strv_addf(&words, "%s: %s > %s "
+			     "(%s)", json_string_value(json_object_get(c, "what")), first ? first : "-",
 			     second ? second : "-", json_string_value(json_object_get(c, "how")));
 	}
 	return pv_strv_join(&words, "; ");
@@ -99,8 +102,10 @@ static void test_values(void **state)
 		enum pv_subject_table table;
 		const char *value, *text;
 	} cases[] = {
-		{ PV_SUBJECT_SIZES, "1536", "1.5 KiB" }, { PV_SUBJECT_FOLDERS, "0", "0 B" }, { PV_SUBJECT_BOOT, "125999", "2 min 05 s" },
-		{ PV_SUBJECT_STAGES, "450", "0.4 s" }, { PV_SUBJECT_STAGES, "skipped", "skipped" }, { PV_SUBJECT_SYSCTL, "4096", "4096" },
+		{ PV_SUBJECT_SIZES, "1536", "1.5 KiB" }, { PV_SUBJECT_FOLDERS, "0", "0 "
+			"B" }, { PV_SUBJECT_BOOT, "125999", "2 min 05 s" },
+		{ PV_SUBJECT_STAGES, "450", "0.4 "
+			"s" }, { PV_SUBJECT_STAGES, "skipped", "skipped" }, { PV_SUBJECT_SYSCTL, "4096", "4096" },
 	};
 
 	(void)state;
