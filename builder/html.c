@@ -17,7 +17,7 @@ static const char style[] =
 	"main{max-width:66rem;margin:0 auto;padding:1.5rem 1rem 3rem}\n"
 	"h1{font-size:1.6rem;line-height:1.2;margin:0 0 .15rem;overflow-wrap:anywhere}\n"
 	"h2{font-size:1.1rem;margin:2.4rem 0 .6rem;padding-bottom:.3rem;border-bottom:1px solid var(--line)}\n"
-	"h3{font-size:.95rem;margin:1.3rem 0 .4rem}\n"
+	"h3{font-size:.95rem;margin:1.3rem 0 .4rem}h3::first-letter{text-transform:uppercase}\n"
 	"p{margin:.35rem 0;max-width:46rem}\n"
 	".dim{color:var(--dim)}.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}\n"
 	".verdict{font-weight:600;font-size:1.05rem;margin:.6rem 0}\n"
@@ -36,7 +36,7 @@ static const char style[] =
 	"td.chart{width:45%;padding-top:.5rem}\n"
 	".bar{display:block;height:.7rem;min-width:2px;border-radius:1px;background:var(--bar)}\n"
 	".bar.hit{background:var(--hit)}.bar.bad{background:var(--bad)}\n"
-	"code,.mono{font-family:ui-monospace,'Liberation Mono',Menlo,Consolas,monospace;font-size:.88em}\n"
+	".mono{font-family:ui-monospace,'Liberation Mono',Menlo,Consolas,monospace;font-size:.88em}\n"
 	"ul.lines{list-style:none;margin:.4rem 0;padding:0}ul.lines li{padding:.1rem 0;overflow-wrap:anywhere}\n"
 	"details{margin:.7rem 0}summary{cursor:pointer;color:var(--dim)}details[open] summary{margin-bottom:.4rem}\n"
 	"summary:focus-visible{outline:2px solid var(--bar);outline-offset:2px}\n"
@@ -45,8 +45,9 @@ static const char style[] =
 	"footer{margin-top:3rem;color:var(--dim);font-size:.82rem}\n"
 	"@media(max-width:40rem){main{padding:1rem .8rem 2rem}body{font-size:14px}td.chart{width:26%}"
 	"thead th{white-space:normal}"
-	"th,td{padding-right:.6rem}.in1{padding-left:.6rem}.in2{padding-left:1.2rem}.opt{display:none}}\n"
-	"@media print{details{display:block}}\n";
+	"th,td{padding-right:.6rem}.in1{padding-left:.6rem}.in2{padding-left:1.2rem}.opt{display:none}"
+	".since th:first-child{width:31%}.since th:last-child{width:21%}}\n";
+
 
 static void escape(struct pv_str *html, const char *text)
 {

@@ -107,8 +107,8 @@ static void add_checks(struct pv_page *page, const json_t *checks, bool green)
 		if (pv_streq(state, "green") != green)
 			continue;
 		const char *class = green ? "good" : pv_streq(state, "red") ? "bad" : "warn";
-		pv_html_addf(&page->html, "<tr><th scope=\"row\">%s</th><td class=\"w %s\">%s</td><td>%s</td><td>%s</td></tr>\n",
-			     pv_page_text(check, "name"), class, state, pv_page_text(check, "expected"),
+		pv_html_addf(&page->html, "<tr><th scope=\"row\">%s</th><td class=\"w %s\">%s</td><td>%s</td>"
+			     "<td>%s</td></tr>\n", pv_page_text(check, "name"), class, state, pv_page_text(check, "expected"),
 			     pv_page_text(check, "seen"));
 	}
 	pv_str_add(&page->html, "</tbody>\n</table>\n");
