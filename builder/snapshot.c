@@ -153,6 +153,20 @@ static int set_xattrs(const struct reader *r, struct archive_entry *e, int fd, c
 	return 0;
 }
 
+/* Of a folder that was there before. */
+static int clear_xattrs(const struct reader *r, int fd, const char *path, struct pv_error *err)
+{
+	char list[PV_SNAPSHOT_XATTRS_MAX];
+	ssize_t len = flistxattr(fd, list, sizeof(list));
+
+	if (len < 0)
+		return errno == ENOTSUP || errno == ENOSYS ? 0 : fail(r, path, errno, err);
+	for (ssize_t at = 0; at < len; at += (ssize_t)strlen(list + at) + 1)
+		if (pv_snapshot_has_xattr(list + at) && fremovexattr(fd, list + at) < 0)
+			return fail(r, path, errno, err);
+	return 0;
+}
+
 static struct timespec mtime_of(struct archive_entry *e)
 {
 	return (struct timespec){ .tv_sec = archive_entry_mtime(e), .tv_nsec = archive_entry_mtime_nsec(e) };
@@ -210,6 +224,8 @@ static int make_folder(struct reader *r, struct archive_entry *e, const struct p
 		r->later = pv_xreallocarray(r->later, r->cap, sizeof(*r->later));
 	}
 	r->later[r->nlater++] = (struct later){ pv_xstrdup(at->in_part), at->part, mtime_of(e) };
+	if (clear_xattrs(r, fd, at->in_part, err) < 0)
+		return -1;
 	return set_meta(r, e, fd, at->in_part, err);
 }
 

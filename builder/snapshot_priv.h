@@ -3,12 +3,18 @@
 #ifndef PV_SNAPSHOT_PRIV_H
 #define PV_SNAPSHOT_PRIV_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "snapshot.h"
 
 #define PV_SNAPSHOT_GONE ".wh."
+
+#define PV_SNAPSHOT_XATTRS_MAX 4096u	/* bytes of the names of one file's xattrs, which is what an inode and a block hold */
+
+/* Whether snapshots have xattrs of that name. */
+bool pv_snapshot_has_xattr(const char *name);
 
 struct pv_snapshot_item {
 	char *path;			/* with the part's name before it */

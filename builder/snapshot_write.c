@@ -98,14 +98,14 @@ static const char *first_name(struct writer *w, const struct stat *st, const cha
 	return NULL;
 }
 
-static bool wanted_xattr(const char *name)
+bool pv_snapshot_has_xattr(const char *name)
 {
 	return pv_streq(name, "security.capability") || pv_starts(name, "system.posix_acl_") || pv_starts(name, "user.");
 }
 
 static int add_xattrs(struct writer *w, int fd, const char *path, struct pv_error *err)
 {
-	char list[4096];
+	char list[PV_SNAPSHOT_XATTRS_MAX];
 	ssize_t len = flistxattr(fd, list, sizeof(list));
 
 	if (len < 0 && (errno == ENOTSUP || errno == ENOSYS))
@@ -113,7 +113,7 @@ static int add_xattrs(struct writer *w, int fd, const char *path, struct pv_erro
 	if (len < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: xattrs", path);
 	for (ssize_t at = 0; at < len; at += (ssize_t)strlen(list + at) + 1) {
-		if (!wanted_xattr(list + at))
+		if (!pv_snapshot_has_xattr(list + at))
 			continue;
 		pv_autofree char *value = pv_xmalloc(XATTR_MAX);
 		ssize_t got = fgetxattr(fd, list + at, value, XATTR_MAX);

@@ -34,13 +34,14 @@ static int describe(void *ctx, int dir_fd, const char *path, const struct pv_tre
 {
 	struct pv_str *out = ctx;
 	char text[4096] = "", xattr[64] = "";
-	pv_autoclose int fd = S_ISREG(e->st.st_mode) ? openat(dir_fd, e->name, O_RDONLY | O_CLOEXEC) : -1;
+	bool readable = S_ISREG(e->st.st_mode) || S_ISDIR(e->st.st_mode);
+	pv_autoclose int fd = readable ? openat(dir_fd, e->name, O_RDONLY | O_CLOEXEC) : -1;
 
 	(void)err;
 	if (S_ISLNK(e->st.st_mode))
 		assert_true(readlinkat(dir_fd, e->name, text, sizeof(text) - 1) > 0);
 	if (fd >= 0) {
-		assert_true(read(fd, text, sizeof(text) - 1) >= 0);
+		assert_true(S_ISDIR(e->st.st_mode) || read(fd, text, sizeof(text) - 1) >= 0);
 		(void)fgetxattr(fd, "user.test", xattr, sizeof(xattr) - 1);
 	}
 	pv_str_addf(out, "%s %o %u %u %lld %lld.%09ld %lu [%s] {%s}\n", path, e->st.st_mode, e->st.st_uid, e->st.st_gid,
@@ -126,6 +127,27 @@ static void test_changes(void **state)
 	assert_int_equal(before.st_ctim.tv_nsec, after.st_ctim.tv_nsec);
 }
 
+/* A folder is kept, so what it had and has no more must be taken from it. */
+static void test_xattr_goes(void **state)
+{
+	pv_autosnapshotlist *list = NULL;
+
+	(void)state;
+	assert_int_equal(mkdir("a/dir", 0750), 0);
+	assert_int_equal(mkdir("a/other", 0750), 0);
+	if (setxattr("a/dir", "user.test", "value", 5, 0) < 0 || setxattr("a/dir", "user.more", "x", 1, 0) < 0 ||
+	    setxattr("a/other", "user.test", "value", 5, 0) < 0)
+		skip();
+	assert_int_equal(go_through(NULL, NULL), 0);
+	assert_same_trees();
+	assert_int_equal(pv_snapshot_list(from, 1, &list, NULL), 0);
+	assert_int_equal(removexattr("a/dir", "user.test"), 0);
+	assert_int_equal(setxattr("a/other", "user.test", "else", 4, 0), 0);
+	assert_int_equal(go_through(list, NULL), 0);
+	assert_same_trees();
+	assert_int_equal(getxattr("b/dir", "user.more", NULL, 0), 1);
+}
+
 static void test_a_name_that_says_gone_is_refused(void **state)
 {
 	pv_autoerror err = PV_ERROR_INIT;
@@ -189,6 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_all, enter, scratch_leave),
 		cmocka_unit_test_setup_teardown(test_changes, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_xattr_goes, enter, scratch_leave),
 		cmocka_unit_test_setup_teardown(test_a_name_that_says_gone_is_refused, enter, scratch_leave),
 		cmocka_unit_test_setup_teardown(test_nothing_leads_out, enter, scratch_leave),
 	};
