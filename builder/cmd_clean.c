@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pvimg clean: removes what builds that were interrupted left, and with --all the package store and the dom0 of verify. */
+/* pvimg clean: removes what runs that were interrupted left, and with --all the package store and the dom0 of verify. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "fsutil.h"
 #include "ns.h"
 #include "recipe_keys.h"
+#include "reproduce.h"
 #include "result.h"
 #include "workdir.h"
 
@@ -82,7 +83,10 @@ static int clean_work(const char *cache, struct cleaned *c, struct pv_error *err
 		return 0;
 	if (pv_ns_enter(err) < 0)
 		return -1;
-	return pv_workdir_sweep(cache, &c->work, err);
+	size_t removed = 0;
+	int rc = pv_workdir_sweep(cache, &removed, err);
+	c->work += removed;
+	return rc;
 }
 
 static int clean_store(const char *cache, struct cleaned *c, struct pv_error *err)
@@ -127,6 +131,9 @@ int pv_cmd_clean(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error 
 	pv_autofree char *dom0 = pv_path_join(ctx->paths.cache_dir, "dom0");
 
 	(void)argc, (void)argv;
+	/* first: their removal may need other namespaces than those entered below */
+	if (pv_reproduce_sweep(&c.work, err) < 0)
+		return -1;
 	if (clean_out(ctx->paths.out_dir, &c, err) < 0 || clean_out(dom0, &c, err) < 0 ||
 	    clean_work(ctx->paths.cache_dir, &c, err) < 0)
 		return -1;

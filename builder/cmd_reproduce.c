@@ -28,6 +28,8 @@ static void build_options(const struct pv_opts *opts, struct pv_strv *ret)
 		pv_strv_addf(ret, "--jobs=%u", opts->jobs);
 	if (opts->allow_older)
 		pv_strv_add(ret, "--allow-older");
+	if (opts->offline)
+		pv_strv_add(ret, "--offline");
 }
 
 static int write_record(const struct pv_cmd_ctx *ctx, const char *name, const struct pv_reproduced *found,

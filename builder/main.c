@@ -99,7 +99,7 @@ static const struct option_row options[] = {
 	{ "locked", NULL, "demand a lock beside the recipe", 'l', FOR_BUILD | FOR_PLAN },
 	{ "no-lock", NULL, "as if there were no lock beside the recipe", 'N', FOR_BUILD | FOR_PLAN },
 	{ "offline", NULL, "touch no network; needs a lock and a filled store", 'z',
-	  FOR_BUILD | FOR_PLAN | FOR_BOOT },
+	  FOR_BUILD | FOR_PLAN | FOR_BOOT | FOR_REPRODUCE },
 	{ "update", NULL, "make a lock anew that is there, and print what changed", 'u', FOR_LOCK },
 	{ "wait", NULL, "wait for another build of the same image (default)", 'w', FOR_BUILD },
 	{ "no-wait", NULL, "fail when the same image is being built", 'W', FOR_BUILD },

@@ -62,41 +62,28 @@ static int build_and_judge(const struct pv_reproduce_request *req, struct pv_reb
 	return pv_reproduce_judge(req, builds, conditions, ret, err);
 }
 
-/* Only the results stay, or nothing. Trees of builds that died belong to subordinate ids; pvimg clean can remove them. */
-static void tidy(const struct pv_reproduce_request *req, const char *scratch, const struct pv_rebuild builds[2], bool keep)
-{
-	pv_autoerror left = PV_ERROR_INIT;
-
-	for (unsigned i = 0; i < 2; i++) {
-		if (!builds[i].cache)
-			continue;
-		const char *const argv[] = { "/proc/self/exe", "clean", "--all", "--cache", builds[i].cache, "--out",
-					     builds[i].out, NULL };
-		const struct pv_proc proc = { .argv = argv, .deadline_s = 120 };
-		pv_autoproc res = PV_PROC_RESULT_INIT;
-		if (pv_rmtree(builds[i].cache, NULL) < 0 && pv_proc_run(&proc, &res, &left) < 0)
-			pv_error_clear(&left);
-		if (keep && pv_rmtree(builds[i].cache, &left) < 0)
-			pv_error_clear(&left);
-	}
-	if (!keep && pv_rmtree(scratch, &left) < 0)
-		pv_log_warn(req->log, "%s", left.text);
-}
-
 int pv_reproduce(const struct pv_reproduce_request *req, struct pv_reproduced *ret, struct pv_error *err)
 {
 	struct pv_rebuild builds[2] = { { .dir = NULL }, { .dir = NULL } };
 	struct pv_conditions conditions = { .n = 0 };
 	pv_autoreproduced found = { .equal = false };
 	pv_autofree char *scratch = NULL;
+	pv_autoclose int lock = -1;
+	pv_autoerror left = PV_ERROR_INIT;
+	size_t swept;
 
-	int rc = pv_reproduce_places(req, &scratch, builds, err);
+	if (pv_reproduce_sweep(&swept, &left) < 0)
+		pv_log_warn(req->log, "%s", left.text);
+	pv_error_clear(&left);
+	int rc = pv_reproduce_scratch(&scratch, &lock, err);
+	if (rc == 0)
+		rc = pv_reproduce_places(req, scratch, builds, err);
 	if (rc == 0)
 		rc = build_and_judge(req, builds, &conditions, &found, err);
 	/* a stage that failed has left its log there */
 	bool keep = rc == 0 ? !found.equal : scratch && err && err->kind == PV_ERR_STAGE;
-	if (scratch)
-		tidy(req, scratch, builds, keep);
+	if (scratch && pv_reproduce_scratch_done(scratch, keep, &left) < 0)
+		pv_log_warn(req->log, "%s", left.text);
 	if (rc < 0 && keep)
 		pv_log_info(req->log, "%s: what the builds left is in %s", req->recipe->name, scratch);
 	if (rc == 0 && keep)

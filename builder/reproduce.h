@@ -4,6 +4,7 @@
 #define PV_REPRODUCE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "error.h"
 #include "log.h"
@@ -34,5 +35,9 @@ void pv_reproduced_done(struct pv_reproduced *r);
  * results differ. Different results are no error. A build that fails is one, of the build's kind, and says which of the two
  * it was. Not to be called in a builder namespace. */
 int pv_reproduce(const struct pv_reproduce_request *req, struct pv_reproduced *ret, struct pv_error *err) PV_MUST_CHECK;
+
+/* Removes the folders of runs of the caller's that were killed; pv_reproduce does it first of all. Those that were kept to be
+ * looked at stay. */
+int pv_reproduce_sweep(size_t *ret_removed, struct pv_error *err) PV_MUST_CHECK;
 
 #endif

@@ -105,20 +105,7 @@ static int make_place(struct pv_rebuild *b, const char *scratch, const char *nam
 	return 0;
 }
 
-static int make_scratch(char **ret, struct pv_error *err)
-{
-	const char *tmp = getenv("TMPDIR");
-	pv_autofree char *path = pv_fmt("%s/pvimg-reproduce.XXXXXX", tmp && tmp[0] == '/' ? tmp : "/var/tmp");
-
-	if (!mkdtemp(path))
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", path);
-	if (chmod(path, 0755) < 0)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", path);
-	*ret = pv_steal(&path);
-	return 0;
-}
-
-int pv_reproduce_places(const struct pv_reproduce_request *req, char **ret_scratch, struct pv_rebuild builds[2],
+int pv_reproduce_places(const struct pv_reproduce_request *req, const char *scratch, struct pv_rebuild builds[2],
 			struct pv_error *err)
 {
 	char self[LINK_MAX_LEN];
@@ -127,8 +114,8 @@ int pv_reproduce_places(const struct pv_reproduce_request *req, char **ret_scrat
 	if (len <= 0)
 		return pv_error_errno(err, PV_ERR_HOST, errno, "/proc/self/exe");
 	self[len] = '\0';
-	if (make_scratch(ret_scratch, err) < 0 || make_place(&builds[0], *ret_scratch, "1", err) < 0 ||
-	    make_place(&builds[1], *ret_scratch, "2 in \"another\" place", err) < 0)
+	if (make_place(&builds[0], scratch, "1", err) < 0 ||
+	    make_place(&builds[1], scratch, "2 in \"another\" place", err) < 0)
 		return -1;
 	builds[0].program = pv_xstrdup(self);
 	builds[0].recipes = pv_xstrdup(req->paths->recipes_dir);

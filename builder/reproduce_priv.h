@@ -44,8 +44,13 @@ void pv_conditions_done(struct pv_conditions *c);
 void pv_condition_varied(struct pv_conditions *c, const char *what, char *first, char *second);
 void pv_condition_same(struct pv_conditions *c, const char *what, char *why);
 
-/* reproduce_place.c: the scratch folder with both builds' places, mode 0755. */
-int pv_reproduce_places(const struct pv_reproduce_request *req, char **ret_scratch, struct pv_rebuild builds[2],
+/* reproduce_scratch.c: a fresh folder below TMPDIR or /var/tmp, mode 0755, and the descriptor that locks it. */
+int pv_reproduce_scratch(char **ret, int *ret_lock, struct pv_error *err) PV_MUST_CHECK;
+/* Removes it; keep: only the builds' caches, and from then on no sweep takes the rest. */
+int pv_reproduce_scratch_done(const char *scratch, bool keep, struct pv_error *err) PV_MUST_CHECK;
+
+/* reproduce_place.c: both builds' places in the scratch folder. */
+int pv_reproduce_places(const struct pv_reproduce_request *req, const char *scratch, struct pv_rebuild builds[2],
 			struct pv_error *err) PV_MUST_CHECK;
 /* The plan as JSON, made with b's program and the caller's cache. New reference (jansson). */
 struct json_t;
