@@ -154,6 +154,9 @@ void pv_page_since(struct pv_page *page)
 {
 	const json_t *sections = json_object_get(page->report, "since");
 
+	/* a build that failed takes no result's place */
+	if (!sections && json_is_object(json_object_get(page->report, "error")))
+		return;
 	pv_str_add(&page->html, "<section>\n<h2>Since the last build of this name</h2>\n");
 	if (!json_is_array(sections)) {
 		pv_str_add(&page->html, "<p class=\"dim\">There was no earlier result to compare "

@@ -92,6 +92,10 @@ static void test_least(void **state)
 	has(text, "There was no earlier result");
 	has_not(text, "Where the bytes go");
 	has_not(text, "Verification");
+	put("report.json", "{\"schema\":\"pvimg.report/1\",\"error\":{\"exit\":1,\"text\":\"no <space>\"}}");
+	pv_autofree char *failed = page("failed");
+	has(failed, "The build failed: no &lt;space&gt;");
+	has_not(failed, "earlier result");
 }
 
 static void test_no_report(void **state)
