@@ -34,36 +34,6 @@ rc=0
 tests/schema/validate --self-test "$record" >"$TMP/schema" 2>&1 || rc=$?
 [ "$rc" -eq 77 ] || bt_is "the record fits its schema" "$rc $(cat "$TMP/schema")" "0 $(cat "$TMP/schema")"
 
-# killed: its folder stays, and pvimg clean takes it; one that is in use stays
-mi_pvimg lock mini --keyring "$MI_KEY" --mirror "file://$BT_ARCHIVE/mini"
-mkdir "$BT_HOME/scratch/pvimg-reproduce.kept"
-[ "$(id -u)" -ne 0 ] || chown "$BT_USER:" "$BT_HOME/scratch/pvimg-reproduce.kept"
-# shellcheck disable=SC2016
-bt_as sh -c 'echo $$ >"$1"; shift; exec "$@"' - "$BT_HOME/pid" env "$MI_ENV" "$BT_PVIMG" reproduce mini --offline \
-	--recipes "$BT_HOME/recipes" --keyring "$MI_KEY" --out "$MI_OUT" >"$TMP/out" 2>"$TMP/err" </dev/null &
-job=$! n=0
-until ls "$BT_HOME"/scratch/pvimg-reproduce.*/1/cache/pvimg/work >/dev/null 2>&1 || [ "$n" -gt 300 ]; do
-	n=$((n + 1))
-	sleep 0.1
-done
-mi_pvimg clean --out "$MI_OUT"
-bt_is "clean leaves a run that is alive alone" "$MI_RC $(find "$BT_HOME/scratch" -name .unfinished | wc -l)" "0 1"
-kill -KILL "$(cat "$BT_HOME/pid")"
-wait "$job" || :
-n=0
-until [ -z "$(pgrep -u "$BT_USER" -x pvimg)" ] || [ "$n" -gt 100 ]; do
-	n=$((n + 1))
-	sleep 0.1
-done
-bt_is "a run that was killed leaves its folder" "$(find "$BT_HOME/scratch" -name .unfinished | wc -l)" 1
-mi_pvimg clean --out "$MI_OUT"
-bt_is "clean removes it, and nothing that was kept" "$MI_RC $(ls -A "$BT_HOME/scratch")" "0 pvimg-reproduce.kept"
-rmdir "$BT_HOME/scratch/pvimg-reproduce.kept"
-mi_pvimg reproduce mini --offline --keyring "$MI_KEY" --out "$MI_OUT"
-bt_is "from a lock and the store alone: exit status" "$MI_RC" 0
-[ "$MI_RC" -eq 0 ] || { cat "$TMP/out"; tail -5 "$TMP/err"; }
-rm "$BT_HOME/recipes/mini.lock"
-
 # a package's script writes random bytes
 mi_recipe varies test-varies
 mi_pvimg reproduce varies "$@"
