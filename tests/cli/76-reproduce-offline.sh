@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # pvimg reproduce --offline builds from the lock and the store alone; what a run that was killed left is removed, by pvimg clean and
 # by the next run, and nothing that is in use or was kept.
-# time limit: 500
+# time limit: 900
 set -eu
 # shellcheck source=tests/archive/mini.sh
 . tests/archive/mini.sh
