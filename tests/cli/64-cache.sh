@@ -58,6 +58,12 @@ bt_is "a report's digest of the disk is the disk's" "$(bt_reported_disk "$MI_OUT
 build "again" mini "$@"
 ran "again" "plan reuse"
 bt_is "again: the same disk" "$(sum "$MI_OUT/mini/mini.raw")" "$first"
+report=$MI_OUT/mini/report.json
+bt_is "again: the report tells of the stages' times and no other change" "$(bt_json "$report" \
+	"[s['name'] for s in d['since'] if s['state'] == 'different']")" "['build stages']"
+bt_is "again: it knows the folders still" "$(bt_json "$report" "d['folders'][0]['path'], d['folders'][0]['bytes'] > 1000000")" \
+	"('/', True)"
+bt_is "the page is in form" "$(tests/html-check "$MI_OUT/mini/report.html" 2>&1)" ""
 
 # The result is not what it was: found by its digest, never trusted by name or time.
 inode=$(stat -c %i "$MI_OUT/mini/mini.raw")
