@@ -20,6 +20,7 @@ struct pv_opts {
 	struct pv_strv to, pins;
 	struct pv_strv sets;		/* --set key=value, in order */
 	const char *driver, *firmware, *ovmf, *format, *as, *extra_disk, *as_user;
+	const char *allowed_signers, *identity;
 	uint64_t memory, cache_limit;	/* bytes; 0: not said, as are the numbers below */
 	unsigned jobs, vcpus, deadline_s, keep;
 	bool json, verbose, no_wait, allow_older, explain, all, no_verify, no_load, no_saved, on_disk, pad;
@@ -49,6 +50,8 @@ pv_cmd_fn pv_cmd_export;
 pv_cmd_fn pv_cmd_import;
 pv_cmd_fn pv_cmd_inspect;
 pv_cmd_fn pv_cmd_publish;
+pv_cmd_fn pv_cmd_manifest;
+pv_cmd_fn pv_cmd_check_signature;
 pv_cmd_fn pv_cmd_doctor;
 pv_cmd_fn pv_cmd_clean;
 pv_cmd_fn pv_cmd_cache;

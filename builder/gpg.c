@@ -126,6 +126,21 @@ static int memory_file(const char *name, int *ret, struct pv_error *err)
 	return *ret < 0 ? pv_error_set(err, PV_ERR_HOST, "cannot make a file in memory") : 0;
 }
 
+/* What it thinks is on the status channel. */
+static int run_status(const struct pv_proc *proc, struct pv_error *err)
+{
+	pv_autoproc res = PV_PROC_RESULT_INIT;
+
+	if (pv_proc_run(proc, &res, err) < 0)
+		return -1;
+	/* 0: all good; 1: a bad signature; 2: among others, a key that is not there. The status lines decide. */
+	if (res.exit_code >= 0 && res.exit_code <= 2)
+		return 0;
+	pv_autofree char *fate = pv_proc_fate(&res);
+
+	return pv_error_set(err, PV_ERR_ARCHIVE, "gpgv: %s", fate);
+}
+
 static int run_gpgv(const char *text, size_t len, const char *keyring, int status_fd, int content_fd,
 		    struct pv_error *err)
 {
@@ -136,20 +151,10 @@ static int run_gpgv(const char *text, size_t len, const char *keyring, int statu
 		.argv = argv, .input = text, .input_len = len, .keep_fds = &status_fd, .nkeep_fds = 1,
 		.stdout_fd = content_fd, .deadline_s = DEADLINE_S,
 	};
-	pv_autoproc res = PV_PROC_RESULT_INIT;
-
-	if (pv_proc_run(&proc, &res, err) < 0)
-		return -1;
-	/* 0: all good; 1: a bad signature; 2: among others, a key that is not there. The status lines decide. */
-	if (res.exit_code >= 0 && res.exit_code <= 2)
-		return 0;
-	pv_autofree char *fate = pv_proc_fate(&res);
-
-	return pv_error_set(err, PV_ERR_ARCHIVE, "gpgv: %s", fate);
+	return run_status(&proc, err);
 }
 
-static int judge_status(int fd, const struct pv_strv *trusted, const char *keyring, char **ret_fingerprint,
-			struct pv_error *err)
+static int read_status(int fd, char **ret, size_t *ret_len, struct pv_error *err)
 {
 	pv_autofree char *text = pv_xmalloc(STATUS_MAX + 1);
 	ssize_t n = pv_pread_all(fd, text, STATUS_MAX, 0);
@@ -157,7 +162,28 @@ static int judge_status(int fd, const struct pv_strv *trusted, const char *keyri
 	if (n < 0 || n == STATUS_MAX)
 		return pv_error_set(err, PV_ERR_ARCHIVE, "gpgv said too much");
 	text[n] = '\0';
-	return pv_gpg_status_judge(text, (size_t)n, trusted, keyring, ret_fingerprint, err);
+	*ret = pv_steal(&text);
+	*ret_len = (size_t)n;
+	return 0;
+}
+
+static int judge_status(int fd, const struct pv_strv *trusted, const char *keyring, char **ret_fingerprint,
+			struct pv_error *err)
+{
+	pv_autofree char *text = NULL;
+	size_t len;
+
+	return read_status(fd, &text, &len, err) < 0
+		       ? -1 : pv_gpg_status_judge(text, len, trusted, keyring, ret_fingerprint, err);
+}
+
+static int judge_detached(int fd, const char *keyring, char **ret_fingerprint, struct pv_error *err)
+{
+	pv_autofree char *text = NULL;
+	size_t len;
+
+	return read_status(fd, &text, &len, err) < 0
+		       ? -1 : pv_gpg_status_judge_detached(text, len, keyring, ret_fingerprint, err);
 }
 
 static int read_content(int fd, size_t max, struct pv_str *ret, struct pv_error *err)
@@ -201,4 +227,25 @@ int pv_gpg_verify_inline(const char *text, size_t len, const char *keyring_path,
 	if (ret_fingerprint)
 		*ret_fingerprint = pv_steal(&fingerprint);
 	return 0;
+}
+
+int pv_gpg_verify_detached(const void *data, size_t len, const void *signature, size_t signature_len,
+			   const char *keyring_path, char **ret_fingerprint, struct pv_error *err)
+{
+	pv_autoclose int status = -1, sig = -1;
+
+	if (keyring_path[0] != '/')
+		return pv_error_set(err, PV_ERR_HOST, "keyring %s: not an absolute path", keyring_path);
+	if (memory_file("gpgv-status", &status, err) < 0 || memory_file("gpgv-signature", &sig, err) < 0)
+		return -1;
+	if (pv_write_all(sig, signature, signature_len) < 0 || lseek(sig, 0, SEEK_SET) < 0)
+		return pv_error_set(err, PV_ERR_HOST, "cannot fill a file in memory");
+	pv_autofree char *status_word = pv_fmt("%d", status), *sig_path = pv_fmt("/proc/self/fd/%d", sig);
+	const char *const argv[] = { "gpgv", "--homedir", NO_HOME, "--status-fd", status_word, "--keyring", keyring_path,
+				     sig_path, "-", NULL };
+	const int keep[] = { status, sig };
+	const struct pv_proc proc = {
+		.argv = argv, .input = data, .input_len = len, .keep_fds = keep, .nkeep_fds = 2, .deadline_s = DEADLINE_S,
+	};
+	return run_status(&proc, err) < 0 ? -1 : judge_detached(status, keyring_path, ret_fingerprint, err);
 }

@@ -25,6 +25,10 @@ int pv_gpg_verify_inline(const char *text, size_t len, const char *keyring_path,
 			 const struct pv_strv *fingerprints, struct pv_str *ret_content, char **ret_fingerprint,
 			 struct pv_error *err) PV_MUST_CHECK;
 
+/* The same rule for a detached signature (binary or armored) over data, by any key of the keyring. Nothing is written. */
+int pv_gpg_verify_detached(const void *data, size_t len, const void *signature, size_t signature_len,
+			   const char *keyring_path, char **ret_fingerprint, struct pv_error *err) PV_MUST_CHECK;
+
 /* The text between the armor of a clearsigned message, UNVERIFIED, for finding things that are verified later. Only
  * for the keyring bootstrap. */
 int pv_gpg_unverified_text(const char *text, size_t len, struct pv_str *ret_content, struct pv_error *err)

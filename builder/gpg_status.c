@@ -15,6 +15,7 @@ struct verdict {
 	/* of all */
 	bool fatal;			/* a BADSIG, or a message that gpgv calls damaged */
 	unsigned plaintexts, valid;
+	unsigned messages;		/* texts that there should be: none beside a detached signature */
 	char accepted[PV_FINGERPRINT_LEN + 1];
 	char untrusted[PV_FINGERPRINT_LEN + 1];	/* a good signature of a key that is not believed */
 	char missing[PV_FINGERPRINT_LEN + 1];	/* a key that is not in the keyring */
@@ -103,7 +104,7 @@ static void on_status(struct verdict *v, char *line)
 
 static int judge(const struct verdict *v, const char *keyring, struct pv_error *err)
 {
-	if (v->fatal || v->plaintexts != 1)
+	if (v->fatal || v->plaintexts != v->messages)
 		return pv_error_set(err, PV_ERR_ARCHIVE,
 				    "bad signature: the file was changed after it was signed");
 	if (v->valid > 0)
@@ -122,10 +123,10 @@ static int judge(const struct verdict *v, const char *keyring, struct pv_error *
 	return pv_error_set(err, PV_ERR_ARCHIVE, "no signature that can be accepted");
 }
 
-int pv_gpg_status_judge(char *text, size_t len, const struct pv_strv *trusted, const char *keyring, char **ret_fingerprint,
-			struct pv_error *err)
+static int judge_text(char *text, size_t len, unsigned messages, const struct pv_strv *trusted, const char *keyring,
+		      char **ret_fingerprint, struct pv_error *err)
 {
-	struct verdict v = { .trusted = trusted };
+	struct verdict v = { .trusted = trusted, .messages = messages };
 	char *save = NULL;
 
 	if (strlen(text) != len)
@@ -138,4 +139,15 @@ int pv_gpg_status_judge(char *text, size_t len, const struct pv_strv *trusted, c
 		return -1;
 	*ret_fingerprint = pv_xstrdup(v.accepted);
 	return 0;
+}
+
+int pv_gpg_status_judge(char *text, size_t len, const struct pv_strv *trusted, const char *keyring, char **ret_fingerprint,
+			struct pv_error *err)
+{
+	return judge_text(text, len, 1, trusted, keyring, ret_fingerprint, err);
+}
+
+int pv_gpg_status_judge_detached(char *text, size_t len, const char *keyring, char **ret_fingerprint, struct pv_error *err)
+{
+	return judge_text(text, len, 0, NULL, keyring, ret_fingerprint, err);
 }

@@ -14,4 +14,8 @@
 int pv_gpg_status_judge(char *text, size_t len, const struct pv_strv *trusted, const char *keyring, char **ret_fingerprint,
 			struct pv_error *err) PV_MUST_CHECK;
 
+/* The same about a detached signature, by any key of the keyring. */
+int pv_gpg_status_judge_detached(char *text, size_t len, const char *keyring, char **ret_fingerprint, struct pv_error *err)
+	PV_MUST_CHECK;
+
 #endif

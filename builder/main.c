@@ -38,7 +38,9 @@ enum {
 	FOR_IMPORT = 1u << 13,
 	FOR_INSPECT = 1u << 14,
 	FOR_PUBLISH = 1u << 15,
-	FOR_ALL = (1u << 16) - 1,
+	FOR_MANIFEST = 1u << 16,
+	FOR_CHECK = 1u << 17,
+	FOR_ALL = (1u << 18) - 1,
 	FOR_RECIPE = FOR_BUILD | FOR_PLAN | FOR_LOCK | FOR_REPRODUCE,
 	FOR_BOOT = FOR_VERIFY | FOR_COMPARE,
 };
@@ -65,13 +67,18 @@ static const struct command commands[] = {
 	{ "import", "FILE", "make a raw disk of a VHD, XVA, qcow2 or packed image", pv_cmd_import, FOR_IMPORT, 1, 1 },
 	{ "inspect", "FILE", "tell what an image file is, what is in it, and its faults", pv_cmd_inspect, FOR_INSPECT, 1, 1 },
 	{ "publish", "IMAGE", "put an image into a Xen pool or an image mirror", pv_cmd_publish, FOR_PUBLISH, 1, 1 },
+	{ "manifest", "NAME|DIR", "write an image's SBOMs, provenance and SHA256SUMS", pv_cmd_manifest,
+	  FOR_MANIFEST, 1, 1 },
+	{ "check-signature", "NAME|DIR", "check an image's folder against its signature", pv_cmd_check_signature,
+	  FOR_CHECK, 1, 1 },
 	{ "doctor", "", "tell what this host can and cannot do", pv_cmd_doctor, FOR_DOCTOR, 0, 0 },
 	{ "cache", "[WHAT]", "du, gc or verify: what builds keep for later ones", pv_cmd_cache, FOR_CACHE, 0, 1 },
 	{ "clean", "", "remove what interrupted builds left", pv_cmd_clean, FOR_CLEAN, 0, 0 },
 };
 
 /* Options without a letter to be their key. */
-enum { KEY_TO = 256, KEY_CA, KEY_PIN, KEY_KEEP, KEY_UNVERIFIED, KEY_ACCEPT_DRIVER, KEY_SIGN };
+enum { KEY_TO = 256, KEY_CA, KEY_PIN, KEY_KEEP, KEY_UNVERIFIED, KEY_ACCEPT_DRIVER, KEY_SIGN,
+       KEY_ALLOWED_SIGNERS, KEY_IDENTITY };
 
 struct option_row {
 	const char *name, *argument, *summary;
@@ -82,15 +89,20 @@ struct option_row {
 static const struct option_row options[] = {
 	{ "out", "DIR", "put results there (default: out/images, or beside FILE)", 'o',
 	  FOR_BUILD | FOR_PLAN | FOR_DOCTOR | FOR_CLEAN | FOR_BOOT | FOR_REPRODUCE | FOR_EXPORT | FOR_IMPORT |
-	  FOR_PUBLISH },
+	  FOR_PUBLISH | FOR_MANIFEST | FOR_CHECK },
 	{ "cache", "DIR", "store and work folders (default: ~/.cache/pvimg)", 'c',
 	  FOR_RECIPE | FOR_DOCTOR | FOR_CLEAN | FOR_BOOT | FOR_INSPECT | FOR_CACHE },
 	{ "cache-limit", "SIZE", "the cache may have that much (default: 20GiB)", 'Q', FOR_BUILD | FOR_CACHE },
-	{ "recipes", "DIR", "recipes are in DIR, overlays in DIR/../overlays", 'r', FOR_RECIPE | FOR_LIST },
+	{ "recipes", "DIR", "recipes are in DIR, overlays in DIR/../overlays", 'r',
+	  FOR_RECIPE | FOR_LIST | FOR_MANIFEST },
 	{ "suite", "NAME", "another suite of the same distribution", 's', FOR_RECIPE },
 	{ "mirror", "URL", "archive to install from", 'm', FOR_RECIPE },
 	{ "security", "URL", "archive of security updates; none: without them", 'S', FOR_RECIPE },
-	{ "keyring", "FILE", "keys that sign the archive", 'k', FOR_RECIPE },
+	{ "keyring", "FILE", "keys that sign the archive, or the image", 'k', FOR_RECIPE | FOR_CHECK },
+	{ "allowed-signers", "FILE", "ssh keys that sign the image (ssh-keygen(1))", KEY_ALLOWED_SIGNERS, FOR_CHECK },
+	{ "identity", "ID", "who of them has to have signed", KEY_IDENTITY, FOR_CHECK },
+	{ "sign", "KEY", "gpg:KEYID or ssh:KEYFILE; publish: a key of gpg's", KEY_SIGN,
+	  FOR_MANIFEST | FOR_PUBLISH },
 	{ "set", "KEY=VALUE", "another value for a recipe's key; may be repeated", 'x', FOR_RECIPE },
 	{ "jobs", "N", "downloads at the same time (default: 8)", 'j', FOR_RECIPE | FOR_BOOT },
 	{ "allow-older", NULL, "take an archive that is older than one seen before", 'A', FOR_RECIPE },
@@ -123,7 +135,6 @@ static const struct option_row options[] = {
 	{ "as", "NAME", "boot as pvhvm, hvm, pvh or pv (default: pvhvm)", 'G', FOR_VERIFY },
 	{ "extra-disk", "FILE", "a second disk for the guest, read-only", 'E', FOR_VERIFY },
 	{ "to", "URL", "xapi://HOST[:PORT][/STORAGE], simplestreams:DIR; repeatable", KEY_TO, FOR_PUBLISH },
-	{ "sign", "KEY", "sign the mirror's lists with this key of gpg's", KEY_SIGN, FOR_PUBLISH },
 	{ "ca", "FILE", "CAs that vouch for the host (default: the system's)", KEY_CA, FOR_PUBLISH },
 	{ "pin", "SHA256", "trust the host by its certificate; may be repeated", KEY_PIN, FOR_PUBLISH },
 	{ "keep", "N", "images of this name that stay (default: 1; a mirror 3)", KEY_KEEP, FOR_PUBLISH },
@@ -141,7 +152,7 @@ static void print_help(FILE *to)
 	fputs("pvimg " PV_VERSION ": proven Ubuntu and Debian PVHVM images for Xen\n\n"
 	      "usage: pvimg COMMAND [OPTION...] [OPERAND...]\n\n", to);
 	for (size_t i = 0; i < PV_COUNT(commands); i++)
-		fprintf(to, "  %-10s%-10s%s\n", commands[i].name, commands[i].operands, commands[i].summary);
+		fprintf(to, "  %-9s %-10s%s\n", commands[i].name, commands[i].operands, commands[i].summary);
 	fputs("  help      [COMMAND] show this help, or a command's options\n\n"
 	      "Exit codes: 0 done, 1 a stage failed, 2 usage, 3 recipe refused,\n"
 	      "4 this host lacks something, 5 verdict not green, 6 archive or signature,\n"
@@ -213,7 +224,7 @@ static int take_number(int key, const char *value, unsigned max, unsigned *ret, 
 static int take_option(struct pv_opts *opts, int key, const char *value, struct pv_error *err)
 {
 	/* An empty one is a variable that was not set in somebody's script; the recipe's keys say more of theirs. */
-	if (value && !*value && strchr("ocrkdfORGEU", key))
+	if (value && !*value && (key >= KEY_TO || strchr("ocrkdfORGEU", key)))
 		return pv_error_set(err, PV_ERR_USAGE, "--%s: the value is empty; give one or leave the option out",
 				    row_of_key(key)->name);
 	switch (key) {
@@ -224,6 +235,9 @@ static int take_option(struct pv_opts *opts, int key, const char *value, struct 
 	case 'm': opts->mirror = value; return 0;
 	case 'S': opts->security = value; return 0;
 	case 'k': opts->keyring = value; return 0;
+	case KEY_ALLOWED_SIGNERS: opts->allowed_signers = value; return 0;
+	case KEY_IDENTITY: opts->identity = value; return 0;
+	case KEY_SIGN: opts->sign = value; return 0;
 	case 'x': pv_strv_add(&opts->sets, value); return 0;
 	case 'A': opts->allow_older = true; return 0;
 	case 'l':
@@ -251,7 +265,6 @@ static int take_option(struct pv_opts *opts, int key, const char *value, struct 
 	case 'U': opts->as_user = value; return 0;
 	case 'P': opts->pad = true; return 0;
 	case KEY_TO: pv_strv_add(&opts->to, value); return 0;
-	case KEY_SIGN: opts->sign = value; return 0;
 	case KEY_CA: opts->ca = value; return 0;
 	case KEY_PIN: pv_strv_add(&opts->pins, value); return 0;
 	case KEY_KEEP: return take_number(key, value, 1000, &opts->keep, err);

@@ -78,12 +78,50 @@ static json_t *licenses_json(int root_fd, const char *package)
 	return list;
 }
 
-static json_t *package_json(int root_fd, const struct pv_package *p)
+/* Debian's Source field: "NAME" or "NAME (VERSION)", only where it is not the package's own name and version. */
+static int take_source(void *ctx, const struct pv_stanza *stanza)
+{
+	const char *name = pv_stanza_get(stanza, "Package"), *source = pv_stanza_get(stanza, "Source");
+
+	if (name && source)
+		json_object_set_new(ctx, name, json_string(source));
+	return 0;
+}
+
+/* name -> Source of dpkg's status; empty where the tree has none. */
+static json_t *sources_json(int root_fd)
+{
+	size_t len = 0;
+	pv_autofree char *text = read_in_tree(root_fd, "var/lib/dpkg/status", STATUS_MAX, &len);
+	pv_autoerror ignored = PV_ERROR_INIT;
+	json_t *sources = json_object();
+
+	if (text && pv_deb822_each_mem(text, len, take_source, sources, &ignored) < 0)
+		json_object_clear(sources);
+	return sources;
+}
+
+static void set_source(json_t *object, const char *source)
+{
+	size_t name = strcspn(source, " ("), skip = name + strspn(source + name, " (");
+	size_t version = strcspn(source + skip, ")");
+
+	if (name == 0)
+		return;
+	json_object_set_new(object, "source", json_stringn(source, name));
+	if (version > 0)
+		json_object_set_new(object, "source_version", json_stringn(source + skip, version));
+}
+
+static json_t *package_json(int root_fd, const struct pv_package *p, const char *source)
 {
 	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "name", p->name, "version", p->version,
 				   "architecture", p->arch, "sha256", p->sha256, "size", (json_int_t)p->size,
 				   "installed_size", (json_int_t)(p->installed_kib * 1024));
 	json_t *licenses = licenses_json(root_fd, p->name);
+
+	if (source)
+		set_source(object, source);
 
 	if (json_array_size(licenses) > 0)
 		json_object_set_new(object, "licenses", licenses);
@@ -115,8 +153,11 @@ int pv_manifest_write(const struct pv_plan *plan, const struct pv_settings *sett
 		json_decref(packages);
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", root);
 	}
+	json_t *sources = sources_json(root_fd);
 	for (size_t i = 0; i < plan->npackages; i++)
-		json_array_append_new(packages, package_json(root_fd, &plan->packages[i]));
+		json_array_append_new(packages, package_json(root_fd, &plan->packages[i], json_string_value(
+								json_object_get(sources, plan->packages[i].name))));
+	json_decref(sources);
 	json_t *manifest = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o}", "schema",
 				     "pvimg.manifest/1", "name", plan->name, "distribution",
 				     plan->suite->distribution, "suite", plan->suite->codename, "architecture",

@@ -7,7 +7,7 @@ _pvimg()
 	command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify compare reproduce diff export import inspect publish doctor cache clean help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify compare reproduce diff export import inspect publish manifest check-signature doctor cache clean help --version" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -60,14 +60,14 @@ _pvimg()
 	build | plan | lock | reproduce)
 		mapfile -t COMPREPLY < <(compgen -W "$(pvimg list 2>/dev/null | cut -d' ' -f1)" -- "$cur")
 		;;
-	lint | verify | compare | diff | export | import | inspect | publish)
+	lint | verify | compare | diff | export | import | inspect | publish | manifest | check-signature)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
 	cache)
 		mapfile -t COMPREPLY < <(compgen -W "du gc verify" -- "$cur")
 		;;
 	help)
-		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify compare reproduce diff export import inspect publish doctor cache clean" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "build plan lock list lint verify compare reproduce diff export import inspect publish manifest check-signature doctor cache clean" -- "$cur")
 		;;
 	esac
 }

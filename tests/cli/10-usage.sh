@@ -41,7 +41,7 @@ shows() {
 	[ "$(awk 'length > 80' "$TMP/out" | wc -l)" -eq 0 ] || fault "pvimg $*: lines of more than 80 columns"
 }
 
-for command in build plan lock list lint verify compare reproduce diff export import inspect publish doctor cache clean; do
+for command in build plan lock list lint verify compare reproduce diff export import inspect publish manifest check-signature doctor cache clean; do
 	shows "  $command " help
 	shows "usage: pvimg $command" help "$command"
 	cp "$TMP/out" "$TMP/first"
