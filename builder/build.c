@@ -101,8 +101,10 @@ static int reuse(struct build *b, bool *ret_done, struct pv_error *err)
 	enum pv_result_reuse how;
 
 	*ret_done = false;
-	if (pv_stagecache_new(&b->prepared.plan, b->req->paths, b->req->objects, &b->cache, err) < 0 ||
-	    pv_result_reuse(&b->prepared.plan, b->req->paths, b->cache, &place, b->report, &b->chunks, &how, err) < 0)
+	if (pv_stagecache_new(&b->prepared.plan, b->req->paths, b->req->objects, &b->cache, err) < 0)
+		return -1;
+	pv_stagecache_share(b->cache, b->req->remote);
+	if (pv_result_reuse(&b->prepared.plan, b->req->paths, b->cache, &place, b->report, &b->chunks, &how, err) < 0)
 		return -1;
 	if (how == PV_RESULT_NONE)
 		return 0;

@@ -13,6 +13,7 @@
 #include "prepare.h"
 #include "store.h"
 
+struct pv_cacheremote;
 struct pv_report;
 /* The last word on a result in folder `result`, before it gets its name: 0, or -1 and it is none. May write records there. */
 typedef int pv_build_accept_fn(void *ctx, const char *result, struct pv_report *report, struct pv_error *err);
@@ -27,6 +28,7 @@ struct pv_build_request {
 	struct pv_store *store;
 	struct pv_fetch *fetch;
 	struct pv_objects *objects;		/* NULL: nothing is kept or reused */
+	struct pv_cacheremote *remote;		/* NULL: none */
 	struct pv_log *log;			/* its file is the result's build.log meanwhile, and none afterwards */
 	bool allow_older;
 	enum pv_lock_use lock_use;

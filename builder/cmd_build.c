@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "build.h"
+#include "cacheremote.h"
 #include "cmd.h"
 #include "collect.h"
 #include "fsutil.h"
@@ -60,7 +61,8 @@ static int check_proofs(const struct pv_cmd_ctx *ctx, const struct pv_recipe *re
 }
 
 static int build_one(const struct pv_cmd_ctx *ctx, const struct pv_recipe *recipe, struct pv_store *store,
-		     struct pv_fetch *fetch, struct pv_objects *objects, struct pv_error *err)
+		     struct pv_fetch *fetch, struct pv_objects *objects, struct pv_cacheremote *remote,
+		     struct pv_error *err)
 {
 	const char *out = ctx->paths.out_dir, *name = recipe->name;
 	struct pv_verify_request ask;
@@ -68,7 +70,7 @@ static int build_one(const struct pv_cmd_ctx *ctx, const struct pv_recipe *recip
 	bool proven = to_be_proven(ctx, recipe);
 	const struct pv_build_request req = {
 		.recipe = recipe, .paths = &ctx->paths, .dir = out, .name = name, .store = store, .fetch = fetch,
-		.objects = objects,
+		.objects = objects, .remote = remote,
 		.log = ctx->log, .allow_older = ctx->opts.allow_older, .lock_use = pv_cmd_lock_use(ctx),
 		.no_wait = ctx->opts.no_wait,
 		.on_disk = ctx->opts.on_disk,
@@ -106,23 +108,55 @@ static void collect(const struct pv_cmd_ctx *ctx)
 		pv_log_debug(ctx->log, "removed from the cache: %zu, %llu bytes", freed.n, (unsigned long long)freed.bytes);
 }
 
+/* Before anything is done: whether the options of the shared cache go together. */
+static int check_remote(const struct pv_opts *opts, struct pv_error *err)
+{
+	if (!opts->cache_remote && (opts->cache_signers || opts->cache_credentials || opts->cache_key || opts->cache_push))
+		return pv_error_set(err, PV_ERR_USAGE, "--cache-signers, --cache-credentials, --cache-push and --cache-key are "
+				    "for a --cache-remote; name one");
+	if (opts->cache_push != (opts->cache_key != NULL))
+		return pv_error_set(err, PV_ERR_USAGE, opts->cache_push ? "--cache-push: what is pushed must be signed; "
+				    "name an ssh key with --cache-key" : "--cache-key: only for --cache-push");
+	return 0;
+}
+
+static int open_remote(const struct pv_opts *opts, const struct pv_store *store, struct pv_cacheremote **ret,
+		       struct pv_error *err)
+{
+	const struct pv_cacheremote_request request = {
+		.url = opts->cache_remote, .signers = opts->cache_signers, .key = opts->cache_key,
+		.credentials = opts->cache_credentials,
+	};
+	pv_autocacheremote *remote = NULL;
+
+	if (!opts->cache_remote)
+		return 0;
+	if (pv_cacheremote_new(&request, store, &remote, err) < 0)
+		return -1;
+	if (!opts->offline)	/* that touches no network; what is wrong with the options is said all the same */
+		*ret = pv_steal(&remote);
+	return 0;
+}
+
 static int build_all(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipes, size_t n, struct pv_error *err)
 {
 	pv_autostore *store = NULL;
 	pv_autofetch *fetch = NULL;
 	pv_autoobjects *objects = NULL;
+	pv_autocacheremote *remote = NULL;
 	pv_autoerror cause = PV_ERROR_INIT;
 
 	if (check_proofs(ctx, recipes, n, err) < 0)
 		return -1;
-	if (pv_build_begin(&ctx->paths, ctx->opts.jobs, ctx->log, &store, &fetch, err) < 0)
+	if (pv_build_begin(&ctx->paths, ctx->opts.jobs, ctx->log, &store, &fetch, err) < 0 ||
+	    open_remote(&ctx->opts, store, &remote, err) < 0)
 		return -1;
 	if (ctx->opts.offline)
 		pv_fetch_set_offline(fetch);
 	if (pv_objects_open(ctx->paths.cache_dir, store, &objects, &cause) < 0)
 		pv_log_warn(ctx->log, "nothing is kept or reused: %s", cause.text);
 	for (size_t i = 0; i < n; i++)
-		if (build_one(ctx, &recipes[i], store, fetch, objects, err) < 0)
+		if (build_one(ctx, &recipes[i], store, fetch, objects, remote, err) < 0)
 			return -1;
 	bool kept = objects != NULL;
 	pv_objects_freep(&objects);	/* and with it the lock */
@@ -167,7 +201,7 @@ int pv_cmd_build(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error 
 	pv_autostrv names = PV_STRV_INIT;
 	size_t n = 0;
 
-	if (find_names(ctx, argc, argv, &names, err) < 0)
+	if (check_remote(&ctx->opts, err) < 0 || find_names(ctx, argc, argv, &names, err) < 0)
 		return -1;
 	struct pv_recipe *recipes = pv_xcalloc(names.n + 1, sizeof(*recipes));
 	int rc = load_all(ctx, &names, recipes, &n, err);

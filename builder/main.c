@@ -20,6 +20,15 @@
 #define PV_DATADIR "/usr/local/share/pvimg"
 #endif
 
+/* Options of which the letters say nothing any more. */
+enum {
+	KEY_CACHE_REMOTE = 300,
+	KEY_CACHE_SIGNERS,
+	KEY_CACHE_CREDENTIALS,
+	KEY_CACHE_PUSH,
+	KEY_CACHE_KEY,
+};
+
 /* Which commands take an option. */
 enum {
 	FOR_BUILD = 1u << 0,
@@ -93,6 +102,11 @@ static const struct option_row options[] = {
 	{ "cache", "DIR", "store and work folders (default: ~/.cache/pvimg)", 'c',
 	  FOR_RECIPE | FOR_DOCTOR | FOR_CLEAN | FOR_BOOT | FOR_INSPECT | FOR_CACHE },
 	{ "cache-limit", "SIZE", "the cache may have that much (default: 20GiB)", 'Q', FOR_BUILD | FOR_CACHE },
+	{ "cache-remote", "URL", "a registry that builders share; pulls what stages made", KEY_CACHE_REMOTE, FOR_BUILD },
+	{ "cache-signers", "FILE", "with it: whose results are believed (allowed signers)", KEY_CACHE_SIGNERS, FOR_BUILD },
+	{ "cache-credentials", "FILE", "with it: user:password, mode 0600", KEY_CACHE_CREDENTIALS, FOR_BUILD },
+	{ "cache-push", NULL, "push what stages make here, too", KEY_CACHE_PUSH, FOR_BUILD },
+	{ "cache-key", "FILE", "with it: the ssh key that signs", KEY_CACHE_KEY, FOR_BUILD },
 	{ "recipes", "DIR", "recipes are in DIR, overlays in DIR/../overlays", 'r',
 	  FOR_RECIPE | FOR_LIST | FOR_MANIFEST },
 	{ "suite", "NAME", "another suite of the same distribution", 's', FOR_RECIPE },
@@ -263,6 +277,11 @@ static int take_option(struct pv_opts *opts, int key, const char *value, struct 
 	case 'E': opts->extra_disk = value; return 0;
 	case 'T': opts->on_disk = true; return 0;
 	case 'U': opts->as_user = value; return 0;
+	case KEY_CACHE_REMOTE: opts->cache_remote = value; return 0;
+	case KEY_CACHE_SIGNERS: opts->cache_signers = value; return 0;
+	case KEY_CACHE_CREDENTIALS: opts->cache_credentials = value; return 0;
+	case KEY_CACHE_PUSH: opts->cache_push = true; return 0;
+	case KEY_CACHE_KEY: opts->cache_key = value; return 0;
 	case 'P': opts->pad = true; return 0;
 	case KEY_TO: pv_strv_add(&opts->to, value); return 0;
 	case KEY_CA: opts->ca = value; return 0;

@@ -46,6 +46,8 @@ static int run_stage(struct pv_run *run, const struct stage *stage, struct pv_er
 static int restore(struct pv_run *run, const struct stage *stages, unsigned *ret, struct pv_error *err)
 {
 	*ret = 0;
+	if (run->cache && pv_stagecache_pull(run->cache, run, err) < 0)
+		return -1;
 	if (!run->cache || !pv_stagecache_system(run->cache))
 		return 0;
 	pv_log_stage_begin(run->log, run->plan->name, "restore");

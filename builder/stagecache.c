@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cacheremote.h"
 #include "fsutil.h"
 #include "openwatch.h"
 #include "overlay.h"
@@ -23,6 +24,7 @@ struct pv_stagecache {
 	const struct pv_plan *plan;
 	const struct pv_paths *paths;
 	struct pv_objects *objects;
+	struct pv_cacheremote *remote;		/* NULL: none */
 	struct pv_overlay_set overlays;
 	struct pv_cachekey system_key, configure_key;
 	char system[PV_SHA256_HEX];		/* the record's name */
@@ -301,6 +303,150 @@ void pv_stagecache_watch(struct pv_stagecache *cache, const char *root)
 		cache->watch = pv_openwatch_begin(root, (const char *const *)cache->watched.v, cache->watched.n);
 }
 
+/* --- the cache that builders share --- */
+
+void pv_stagecache_share(struct pv_stagecache *cache, struct pv_cacheremote *remote)
+{
+	cache->remote = remote;
+}
+
+static void copy_key(const struct pv_cachekey *from, struct pv_cachekey *to)
+{
+	for (size_t i = 0; i < from->names.n; i++) {
+		pv_strv_add(&to->names, from->names.v[i]);
+		pv_strv_add(&to->values, from->values.v[i]);
+	}
+}
+
+static char *configure_name(const struct pv_stagecache *cache, const struct pv_cachekey *seen)
+{
+	char hex[PV_SHA256_HEX];
+
+	pv_cachekey_digest(seen, hex);
+	return pv_fmt("%s.%.16s", cache->configure, hex);
+}
+
+/* Where a stage's results are looked for. What configure saw of the overlays is known afterwards only: so one lies under all
+ * files that it could see, for builders of the very same image, and the last one under the key alone. */
+static void remote_tags(const struct pv_stagecache *cache, const char *stage, struct pv_strv *ret)
+{
+	pv_autocachekey all = { 0 };
+
+	if (pv_streq(stage, "system")) {
+		pv_strv_addf(ret, "system-%s", cache->system);
+		return;
+	}
+	for (size_t i = 0; i < cache->overlays.n; i++)
+		if (cache->overlays.v[i].type == 'f')
+			pv_stagekey_content(&cache->overlays.v[i], &all);
+	pv_autofree char *name = configure_name(cache, &all);
+	name[strcspn(name, ".")] = '-';
+	pv_strv_addf(ret, "configure-%s", name);
+	pv_strv_addf(ret, "configure-%s", cache->configure);
+}
+
+/* The object becomes ours, with a record as if it had been made here. */
+static int take_remote(struct pv_stagecache *cache, const struct pv_cacherecord *found, struct pv_error *err)
+{
+	bool is_system = pv_streq(found->stage, "system");
+	pv_autofree char *name = is_system ? pv_xstrdup(cache->system) : configure_name(cache, &found->seen);
+	pv_autofree char *path = NULL;
+	pv_autorecord record = { .stage = pv_xstrdup(found->stage), .image = pv_xstrdup(cache->plan->name) };
+
+	copy_key(is_system ? &cache->system_key : &cache->configure_key, &record.key);
+	copy_key(&found->seen, &record.seen);
+	if (pv_cacheremote_pull(cache->remote, found, &path, err) < 0)
+		return -1;
+	int rc = pv_record_adopt(cache->objects, &record, path, found->sha256, err);
+	if (rc == 0)
+		rc = pv_record_write(cache->objects, name, &record, err);
+	(void)unlink(path);
+	return rc;
+}
+
+static int pull_stage(struct pv_stagecache *cache, const char *stage, const char *key, bool *ret_pulled, struct pv_error *err)
+{
+	pv_autostrv tags = PV_STRV_INIT;
+
+	*ret_pulled = false;
+	remote_tags(cache, stage, &tags);
+	for (size_t i = 0; i < tags.n && !*ret_pulled; i++) {
+		pv_autocacherecord found = { 0 };
+		bool there;
+		if (pv_cacheremote_find(cache->remote, tags.v[i], stage, key, &found, &there, err) < 0)
+			return -1;
+		if (!there || !seen_is_same(cache, &found.seen))
+			continue;
+		if (take_remote(cache, &found, err) < 0)
+			return -1;
+		*ret_pulled = true;
+	}
+	return 0;
+}
+
+/* configure's changes are worth nothing without the system below them. */
+static int pull_stages(struct pv_stagecache *cache, unsigned *ret_n, struct pv_error *err)
+{
+	bool pulled;
+
+	if (!cache->has_system) {
+		if (pull_stage(cache, "system", cache->system, &pulled, err) < 0)
+			return -1;
+		*ret_n += pulled;
+		find_system(cache);
+	}
+	if (!cache->has_system || cache->configured)
+		return 0;
+	if (pull_stage(cache, "configure", cache->configure, &pulled, err) < 0)
+		return -1;
+	*ret_n += pulled;
+	find_configured(cache);
+	return 0;
+}
+
+int pv_stagecache_pull(struct pv_stagecache *cache, struct pv_run *run, struct pv_error *err)
+{
+	pv_autoerror cause = PV_ERROR_INIT;
+	unsigned n = 0;
+
+	if (!cache->objects || !pv_cacheremote_pulls(cache->remote) || (cache->has_system && cache->configured))
+		return 0;
+	pv_log_stage_begin(run->log, run->plan->name, "pull");
+	pv_report_stage_begin(run->report, "pull");
+	int rc = pull_stages(cache, &n, &cause);
+	pv_report_stage_end(run->report, rc == 0 ? "done" : "failed");
+	pv_log_stage_end(run->log, rc == 0, n == 2 ? "system, configure" : n == 1 ? "one stage" : "nothing");
+	if (rc == 0)
+		return 0;
+	if (interrupted(&cause))
+		return pv_error_set(err, cause.kind, "%s", cause.text);
+	pv_log_warn(run->log, "the remote cache is not used: %s", cause.text);
+	return 0;
+}
+
+/* What was kept. */
+static int push_stage(const struct pv_stagecache *cache, const struct pv_run *run, const struct pv_record *record,
+		      struct pv_error *err)
+{
+	pv_autocacherecord out = { .stage = pv_xstrdup(record->stage) };
+	pv_autostrv tags = PV_STRV_INIT;
+	pv_autoerror cause = PV_ERROR_INIT;
+
+	if (!pv_cacheremote_pushes(cache->remote) || record->nfiles != 1)
+		return 0;
+	memcpy(out.key, pv_streq(record->stage, "system") ? cache->system : cache->configure, sizeof(out.key));
+	memcpy(out.sha256, record->files[0].digest, sizeof(out.sha256));
+	out.size = record->files[0].id.size;
+	copy_key(&record->seen, &out.seen);
+	remote_tags(cache, record->stage, &tags);
+	if (pv_cacheremote_push(cache->remote, &out, (const char *const *)tags.v, &cause) == 0)
+		return 0;
+	if (interrupted(&cause))
+		return pv_error_set(err, cause.kind, "%s", cause.text);
+	pv_log_warn(run->log, "the remote cache does not get this %s: %s", record->stage, cause.text);
+	return 0;
+}
+
 /* --- keeping --- */
 
 static int write_object(const struct pv_stagecache *cache, const struct pv_run *run, const struct pv_snapshot_list *since,
@@ -322,14 +468,6 @@ static int write_object(const struct pv_stagecache *cache, const struct pv_run *
 	return -1;
 }
 
-static void copy_key(const struct pv_cachekey *from, struct pv_cachekey *to)
-{
-	for (size_t i = 0; i < from->names.n; i++) {
-		pv_strv_add(&to->names, from->names.v[i]);
-		pv_strv_add(&to->values, from->values.v[i]);
-	}
-}
-
 static int keep(const struct pv_stagecache *cache, const struct pv_run *run, const char *name, struct pv_record *record,
 		const struct pv_snapshot_list *since, struct pv_error *err)
 {
@@ -337,7 +475,7 @@ static int keep(const struct pv_stagecache *cache, const struct pv_run *run, con
 
 	if (write_object(cache, run, since, record, &cause) == 0 &&
 	    pv_record_write(cache->objects, name, record, &cause) == 0)
-		return 0;
+		return push_stage(cache, run, record, err);
 	if (interrupted(&cause))
 		return pv_error_set(err, cause.kind, "%s", cause.text);
 	pv_log_warn(run->log, "the cache does not keep this %s: %s", record->stage, cause.text);
@@ -385,7 +523,6 @@ static void note_seen(struct pv_stagecache *cache, struct pv_cachekey *ret)
 int pv_stagecache_keep_configure(struct pv_stagecache *cache, struct pv_run *run, struct pv_error *err)
 {
 	pv_autorecord record = { 0 };
-	char seen[PV_SHA256_HEX];
 
 	if (!cache || !cache->objects || !cache->watch || !cache->list)
 		return 0;
@@ -393,7 +530,6 @@ int pv_stagecache_keep_configure(struct pv_stagecache *cache, struct pv_run *run
 	record.image = pv_xstrdup(cache->plan->name);
 	copy_key(&cache->configure_key, &record.key);
 	note_seen(cache, &record.seen);
-	pv_cachekey_digest(&record.seen, seen);
-	cache->configured = pv_fmt("%s.%.16s", cache->configure, seen);
+	cache->configured = configure_name(cache, &record.seen);
 	return keep(cache, run, cache->configured, &record, cache->list, err);
 }

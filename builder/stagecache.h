@@ -10,6 +10,7 @@
 #include "overlay_set.h"
 #include "plan.h"
 
+struct pv_cacheremote;
 struct pv_run;
 struct pv_stagecache;
 
@@ -30,6 +31,13 @@ struct pv_objects *pv_stagecache_objects(const struct pv_stagecache *cache);
 const char *pv_stagecache_system(const struct pv_stagecache *cache);
 const char *pv_stagecache_configure(const struct pv_stagecache *cache);
 
+/* A cache that builders share, borrowed; NULL: none. Only system and configure go there: an image is made of configure's
+ * tree in a second or two, is some hundred times as large as what configure changes, and has a name and formats of its own. */
+void pv_stagecache_share(struct pv_stagecache *cache, struct pv_cacheremote *remote);
+/* Brings what is missing here from there, so that it is found as if it had been made here. Whatever goes wrong is one warning
+ * of the log; interruption is an error. */
+int pv_stagecache_pull(struct pv_stagecache *cache, struct pv_run *run, struct pv_error *err) PV_MUST_CHECK;
+
 /* Restores the furthest tree that the cache has. *ret_stages: how many of the image's stages (fetch, bootstrap, install,
  * configure) need not run. What cannot be restored is dropped, and the run's folders are as they were. Errors:
  * interruption, and folders that cannot be emptied. */
@@ -39,8 +47,8 @@ int pv_stagecache_restore(struct pv_stagecache *cache, struct pv_run *run, unsig
 /* Called by stage configure when the overlays lie in the tree and before target code runs. A NULL cache: nothing. */
 void pv_stagecache_watch(struct pv_stagecache *cache, const char *root);
 
-/* After stage install and after stage configure: keeps the tree. A failure is a warning of the log; interruption is an
- * error. A NULL cache: nothing. */
+/* After stage install and after stage configure: keeps the tree, and pushes it where that was asked for. A failure is a
+ * warning of the log; interruption is an error. A NULL cache: nothing. */
 int pv_stagecache_keep_system(struct pv_stagecache *cache, struct pv_run *run, struct pv_error *err) PV_MUST_CHECK;
 int pv_stagecache_keep_configure(struct pv_stagecache *cache, struct pv_run *run, struct pv_error *err) PV_MUST_CHECK;
 
