@@ -19,7 +19,7 @@ _pvimg()
 		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
 		return
 		;;
-	--keyring | --ovmf | --extra-disk | --ca)
+	--keyring | --ovmf | --extra-disk | --ca | --cache-signers | --cache-credentials | --cache-key)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -47,7 +47,7 @@ _pvimg()
 		mapfile -t COMPREPLY < <(compgen -W "pvhvm hvm pvh pv" -- "$cur")
 		return
 		;;
-	--mirror | --security | --set | --jobs | --cache-limit | --memory | --vcpus | --deadline | --to | --pin | --keep | --sign)
+	--mirror | --security | --set | --jobs | --cache-limit | --cache-remote | --memory | --vcpus | --deadline | --to | --pin | --keep | --sign)
 		return
 		;;
 	esac
