@@ -32,7 +32,7 @@ END
 }
 dom0=$XT_DIR/dom0/dom0.raw
 
-bt_say "== it is given pvimg, the image and a script"
+bt_say "== it gets pvimg, the image and a script"
 make -s install DESTDIR="$XT_DIR/work" PREFIX=/pvimg >"$TMP/install" 2>&1 || bt_fail "make install: $(tail -1 "$TMP/install")"
 cp "${XT_IMAGE%/*}/manifest.json" "$XT_DIR/work/"
 ssh-keygen -q -t ed25519 -N '' -f "$XT_DIR/work/key"
@@ -50,9 +50,10 @@ disk = [ "format=qcow2,vdev=sda,access=rw,backendtype=qdisk,target=/mnt/disk.qco
          "format=raw,vdev=xvde,access=ro,backendtype=qdisk,target=/mnt/seed.img" ]
 vif = [ "mac=00:16:3e:77:00:02,bridge=xenbr0" ]
 END
-cat >"$XT_DIR/work/run" <<'END'
+cat >"$TMP/run" <<'END'
 #!/bin/sh
 # In dom0. Each line that begins with "::" is read by the test.
+mount LABEL=WORK /mnt || exit 1
 say() { echo ":: $*" >/dev/hvc0; }
 exec >/mnt/log 2>&1
 cd /mnt
@@ -100,12 +101,13 @@ say end
 sync
 poweroff -f
 END
-cp "$XT_DIR/work/run" "$TMP/run"
 truncate -s 6G "$XT_DIR/work.img"
 mke2fs -q -t ext4 -L WORK -d "$XT_DIR/work" "$XT_DIR/work.img" || bt_fail "mke2fs -d"
 
 # Xen and dom0's kernel as their packages have them; Xen's ELF is what QEMU loads.
 offset=$(bt_root_offset "$dom0")
+XT_FS="$dom0?offset=$offset"
+xt_put "$TMP/run" /usr/local/sbin/xl-test 755
 inside() { debugfs -R "$1" "$dom0?offset=$offset" 2>/dev/null; }
 kernel=$(inside 'ls -p /boot' | awk -F/ '$6 ~ /^vmlinuz-.*[0-9]-amd64$/ { print $6 }' | sed 's/^vmlinuz-//')
 [ -n "$kernel" ] || bt_fail "no kernel for dom0 in it"
@@ -116,11 +118,10 @@ xen=$(find "$XDG_CACHE_HOME/pvimg/dom0" -name xen.elf | head -1)
 
 bt_say "== dom0 with Debian's kernel $kernel"
 qemu-img create -q -f qcow2 -F raw -b "$dom0" "$XT_DIR/dom0.qcow2"
-run='systemd.run="/bin/sh -c \"mount LABEL=WORK /mnt && exec sh /mnt/run\""'
 qemu-system-x86_64 -M pc,usb=off -accel tcg,thread=multi,tb-size=1024 -cpu qemu64,+svm,+npt -smp 2 -m 5G -nodefaults \
 	-no-user-config -display none -no-reboot -kernel "$xen" \
 	-append "console=com1 com1=115200,8n1 dom0_mem=1536M,max:1536M dom0_max_vcpus=1 noreboot=1 bootscrub=0 guest_loglvl=info" \
-	-initrd "$XT_DIR/vmlinuz root=/dev/vda1 ro console=hvc0 $run,$XT_DIR/initrd" -serial "file:$TMP/serial" \
+	-initrd "$XT_DIR/vmlinuz root=/dev/vda1 ro console=hvc0 systemd.run=/usr/local/sbin/xl-test,$XT_DIR/initrd" -serial "file:$TMP/serial" \
 	-drive "if=none,id=a,format=qcow2,file=$XT_DIR/dom0.qcow2,cache=unsafe" -device virtio-blk-pci,drive=a \
 	-drive "if=none,id=b,format=raw,file=$XT_DIR/work.img,cache=unsafe" -device virtio-blk-pci,drive=b \
 	-drive "if=none,id=c,format=raw,file=$XT_IMAGE,readonly=on" -device virtio-blk-pci,drive=c \
