@@ -13,6 +13,7 @@
 #include "fsutil.h"
 #include "gpg.h"
 #include "proc.h"
+#include "sshsign.h"
 #include "sums.h"
 
 #define SIGNATURE_MAX ((size_t)64 << 10)
@@ -26,9 +27,11 @@ int pv_signature_key_check(const char *key, struct pv_error *err)
 	return pv_error_set(err, PV_ERR_USAGE, "--sign %s: gpg:KEYID or ssh:KEYFILE is wanted", key);
 }
 
-/* Runs the signer on text; what it writes to stdout becomes the file. */
-static int run_signer(const char *const *argv, const char *text, size_t len, const char *path, struct pv_error *err)
+/* What gpg writes to its output. */
+static int sign_gpg(const char *key, const char *text, size_t len, struct pv_str *ret, struct pv_error *err)
 {
+	const char *const argv[] = { "gpg", "--batch", "--no-tty", "--quiet", "--digest-algo", "SHA512", "--local-user", key,
+				     "--output", "-", "--detach-sign", NULL };
 	pv_autoclose int fd = memfd_create("signature", MFD_CLOEXEC);
 	const struct pv_proc proc = {
 		.argv = argv, .input = text, .input_len = len, .stdout_fd = fd, .deadline_s = DEADLINE_S,
@@ -38,28 +41,31 @@ static int run_signer(const char *const *argv, const char *text, size_t len, con
 	if (fd < 0)
 		return pv_error_errno(err, PV_ERR_HOST, errno, "a file in memory");
 	if (pv_proc_check(&proc, PV_ERR_ARCHIVE, err) < 0)
-		return pv_error_wrap(err, "no signature was made");
+		return -1;
 	if (fstat(fd, &st) < 0 || st.st_size <= 0 || (uint64_t)st.st_size > SIGNATURE_MAX)
-		return pv_error_set(err, PV_ERR_ARCHIVE, "%s wrote no signature", argv[0]);
+		return pv_error_set(err, PV_ERR_ARCHIVE, "gpg wrote none");
 	pv_autofree char *signature = pv_xmalloc((size_t)st.st_size);
 	if (pv_pread_all(fd, signature, (size_t)st.st_size, 0) != st.st_size)
-		return pv_error_set(err, PV_ERR_STAGE, "cannot read what %s wrote", argv[0]);
-	return pv_write_file(path, signature, (size_t)st.st_size, 0644, err);
+		return pv_error_set(err, PV_ERR_STAGE, "cannot read what gpg wrote");
+	pv_str_addn(ret, signature, (size_t)st.st_size);
+	return 0;
 }
 
 int pv_signature_make(const char *dir, const char *key, struct pv_error *err)
 {
 	bool gpg = pv_starts(key, "gpg:");
 	pv_autofree char *path = pv_path_join(dir, gpg ? PV_SUMS_GPG : PV_SUMS_SSH), *text = NULL;
-	const char *const gpg_argv[] = { "gpg", "--batch", "--no-tty", "--quiet", "--digest-algo", "SHA512", "--local-user",
-					 key + 4, "--output", "-", "--detach-sign", NULL };
-	const char *const ssh_argv[] = { "ssh-keygen", "-q", "-Y", "sign", "-f", key + 4, "-n", PV_SIGNATURE_NAMESPACE, NULL };
+	pv_autostr signature = PV_STR_INIT;
 	size_t len;
 
 	if (pv_proc_need(gpg ? "gpg" : "ssh-keygen", gpg ? "gpg" : "openssh-client", err) < 0 ||
 	    pv_sums_read(dir, PV_SUMS_FILE, PV_SUMS_MAX, &text, &len, err) < 0)
 		return -1;
-	return run_signer(gpg ? gpg_argv : ssh_argv, text, len, path, err);
+	int rc = gpg ? sign_gpg(key + 4, text, len, &signature, err)
+		     : pv_sshsign_make(key + 4, PV_SIGNATURE_NAMESPACE, text, len, &signature, err);
+	if (rc < 0)
+		return pv_error_wrap(err, "no signature was made");
+	return pv_write_file(path, signature.data, signature.len, 0644, err);
 }
 
 static int outside(const char *option, const char *file, const char *dir, struct pv_error *err)
@@ -128,14 +134,11 @@ static int verify_ssh(const char *signature, size_t signature_len, const char *t
 		      const struct pv_signature_trust *trust, const char *folder, char **ret_signer, struct pv_error *err)
 {
 	pv_autofree char *path = pv_path_join(folder, PV_SUMS_SSH);
-	const char *const argv[] = { "ssh-keygen", "-q", "-Y", "verify", "-f", trust->allowed_signers, "-I", trust->identity,
-				     "-n", PV_SIGNATURE_NAMESPACE, "-s", path, NULL };
-	const struct pv_proc proc = { .argv = argv, .input = text, .input_len = len, .deadline_s = DEADLINE_S };
 
 	if (pv_proc_need("ssh-keygen", "openssh-client", err) < 0 ||
 	    pv_write_file(path, signature, signature_len, 0600, err) < 0)
 		return -1;
-	if (pv_proc_check(&proc, PV_ERR_ARCHIVE, err) < 0)
+	if (pv_sshsign_verify(trust->allowed_signers, trust->identity, PV_SIGNATURE_NAMESPACE, path, text, len, err) < 0)
 		return pv_error_wrap(err, "bad signature, or none by %s", trust->identity);
 	*ret_signer = pv_xstrdup(trust->identity);
 	return 0;

@@ -14,7 +14,8 @@
 int pv_signature_key_check(const char *key, struct pv_error *err) PV_MUST_CHECK;
 
 /* Signs DIR/SHA256SUMS as `key` says and writes DIR/SHA256SUMS.gpg or .sig. A KEYFILE with a passphrase is used through the
- * user's ssh-agent: name its public half. PV_ERR_ARCHIVE: no signature came; PV_ERR_HOST. */
+ * user's ssh-agent: name its public half. PV_ERR_ARCHIVE (gpg), PV_ERR_STAGE (ssh-keygen): no signature
+ * came; PV_ERR_HOST. */
 int pv_signature_make(const char *dir, const char *key, struct pv_error *err) PV_MUST_CHECK;
 
 /* Whose word counts: a keyring for gpg, or an allowed signers file and an identity for ssh. */

@@ -8,7 +8,7 @@
 #include "ns.h"
 #include "proc.h"
 
-#define DEADLINE_SECONDS 60u
+#define DEADLINE_SECONDS 300u		/* an agent may ask a person */
 #define SAID_MAX ((size_t)64 << 10)
 
 /* In the builder namespace the caller's id has no name, and ssh-keygen runs for nobody without one. */
@@ -68,19 +68,27 @@ int pv_sshsign_make(const char *key, const char *name_space, const char *text, s
 	return 0;
 }
 
+int pv_sshsign_verify(const char *signers, const char *identity, const char *name_space, const char *signature_path,
+		      const char *text, size_t len, struct pv_error *err)
+{
+	const char *const argv[] = { "ssh-keygen", "-Y", "verify", "-f", signers, "-I", identity, "-n", name_space,
+				     "-s", signature_path, NULL };
+	pv_autostr said = PV_STR_INIT;
+
+	return run(argv, text, len, &said, PV_ERR_ARCHIVE, err);
+}
+
 int pv_sshsign_check(const char *signers, const char *name_space, const char *signature_path, const char *text, size_t len,
 		     char **ret_signer, struct pv_error *err)
 {
 	const char *const find[] = { "ssh-keygen", "-Y", "find-principals", "-s", signature_path, "-f", signers, NULL };
-	pv_autostr found = PV_STR_INIT, said = PV_STR_INIT;
+	pv_autostr found = PV_STR_INIT;
 
 	if (run(find, NULL, 0, &found, PV_ERR_ARCHIVE, err) < 0)
 		return pv_error_wrap(err, "no key of %s made the signature", signers);
 	/* The first pattern of the first line matches itself. */
 	pv_autofree char *signer = pv_xstrndup(pv_str_text(&found), strcspn(pv_str_text(&found), ",\n"));
-	const char *const verify[] = { "ssh-keygen", "-Y", "verify", "-f", signers, "-I", signer, "-n", name_space,
-				       "-s", signature_path, NULL };
-	if (run(verify, text, len, &said, PV_ERR_ARCHIVE, err) < 0)
+	if (pv_sshsign_verify(signers, signer, name_space, signature_path, text, len, err) < 0)
 		return pv_error_wrap(err, "the signature is not good");
 	*ret_signer = pv_printable(signer, strlen(signer));
 	return 0;

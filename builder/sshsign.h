@@ -19,4 +19,8 @@ int pv_sshsign_make(const char *key, const char *name_space, const char *text, s
 int pv_sshsign_check(const char *signers, const char *name_space, const char *signature_path, const char *text, size_t len,
 		     char **ret_signer, struct pv_error *err) PV_MUST_CHECK;
 
+/* The same where it must be a key of `identity`, one of the principals in `signers`. */
+int pv_sshsign_verify(const char *signers, const char *identity, const char *name_space, const char *signature_path,
+		      const char *text, size_t len, struct pv_error *err) PV_MUST_CHECK;
+
 #endif
