@@ -76,7 +76,7 @@ int pv_workdir_create(const char *cache_dir, const char *name, uint64_t bytes, s
 	pv_autofree char *work = pv_path_join(cache_dir, "work");
 	unsigned char random[3];
 
-	if (!pv_ns_active())
+	if (bytes > 0 && !pv_ns_active())
 		return pv_error_set(err, PV_ERR_HOST, "work folder: not in a builder namespace");
 	if (cache_dir[0] != '/' || !*name || strchr(name, '/') || name[0] == '.' || strlen(name) > 100)
 		return pv_error_set(err, PV_ERR_STAGE, "work folder: bad name %s in %s", name, cache_dir);

@@ -18,8 +18,8 @@ struct pv_workdir {
 #define PV_WORKDIR_INIT { 0, 0, -1, false }
 
 /* Makes a work folder of the caller's own, mode 0700, so that programs pvimg merely executes can write there too; a
- * tree in it is to be given to id 0 of the builder namespace. Needs pv_ns_enter. `bytes`: the most the build will
- * write there. It is a tmpfs of that size when this much memory is free beyond a reserve (a quarter of
+ * tree in it is to be given to id 0 of the builder namespace. `bytes`: the most the build will write there; but for 0 it needs
+ * pv_ns_enter. It is a tmpfs of that size when this much memory is free beyond a reserve (a quarter of
  * what is available, 512 MiB at least), else a folder on disk; bytes 0: on disk. Where neither memory nor disk has
  * room it fails with both figures (PV_ERR_HOST). cache_dir is made when missing. */
 int pv_workdir_create(const char *cache_dir, const char *name, uint64_t bytes, struct pv_workdir *ret,

@@ -102,8 +102,11 @@ static void try_refusals(void *ctx)
 	pv_autoerror err = PV_ERROR_INIT;
 	size_t live, stale;
 
-	CHECK(pv_workdir_create(who->dir, "img", 0, &wd, &err) == -1 && err.kind == PV_ERR_HOST);
+	CHECK(pv_workdir_create(who->dir, "img", MIB, &wd, &err) == -1 && err.kind == PV_ERR_HOST);
 	pv_error_clear(&err);
+	make(who->dir, 0, &wd);		/* a plain folder, which the driver xl wants outside any namespace */
+	CHECK(pv_exists(wd.path) && !wd.in_memory);
+	pv_workdir_free(&wd);
 	enter();
 	for (size_t i = 0; i < PV_COUNT(bad); i++)
 		CHECK(pv_workdir_create(who->dir, bad[i], 0, &wd, NULL) == -1);
