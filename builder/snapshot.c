@@ -119,15 +119,8 @@ static int find_place(struct reader *r, const char *path, struct place *ret, str
 	return 0;
 }
 
-static int forget_dir(struct reader *r)
-{
-	pv_closep(&r->dir_fd);
-	pv_freep(&r->dir);
-	return 0;
-}
-
 /* What has this name goes, a folder with all that is in it; not there is fine. */
-static int clear(struct reader *r, const struct place *at, struct pv_error *err)
+static int clear(const struct reader *r, const struct place *at, struct pv_error *err)
 {
 	if (unlinkat(at->dir, at->name, 0) == 0 || errno == ENOENT)
 		return 0;
@@ -135,9 +128,21 @@ static int clear(struct reader *r, const struct place *at, struct pv_error *err)
 		return fail(r, at->in_part, errno, err);
 	if (pv_intree_empty(r->parts[at->part].path, at->in_part, err) < 0)
 		return -1;
-	if (unlinkat(at->dir, at->name, AT_REMOVEDIR) < 0)
-		return fail(r, at->in_part, errno, err);
-	return forget_dir(r);
+	return unlinkat(at->dir, at->name, AT_REMOVEDIR) < 0 ? fail(r, at->in_part, errno, err) : 0;
+}
+
+/* Those that a new file got from its folder's default ACL, and those of a folder that has them no more. */
+static int drop_xattrs(const struct reader *r, int fd, const char *path, struct pv_error *err)
+{
+	char list[PV_SNAPSHOT_XATTRS_MAX];
+	ssize_t len = flistxattr(fd, list, sizeof(list));
+
+	if (len < 0)
+		return errno == ENOTSUP || errno == ENOSYS ? 0 : fail(r, path, errno, err);
+	for (ssize_t at = 0; at < len; at += (ssize_t)strlen(list + at) + 1)
+		if (pv_snapshot_has_xattr(list + at) && fremovexattr(fd, list + at) < 0 && errno != ENODATA)
+			return fail(r, path, errno, err);
+	return 0;
 }
 
 static int set_xattrs(const struct reader *r, struct archive_entry *e, int fd, const char *path, struct pv_error *err)
@@ -175,6 +180,8 @@ static struct timespec mtime_of(struct archive_entry *e)
 /* Owner first: a change of owner takes setuid and capabilities away. */
 static int set_meta(const struct reader *r, struct archive_entry *e, int fd, const char *path, struct pv_error *err)
 {
+	if (drop_xattrs(r, fd, path, err) < 0)
+		return -1;
 	if (fchown(fd, (uid_t)archive_entry_uid(e), (gid_t)archive_entry_gid(e)) < 0 ||
 	    fchmod(fd, archive_entry_perm(e)) < 0)
 		return fail(r, path, errno, err);
@@ -335,7 +342,8 @@ int pv_snapshot_apply(const char *path, const struct pv_snapshot_part *parts, si
 	if (rc == 0)
 		rc = r.archive ? read_all(&r, err) : pv_error_set(err, PV_ERR_STAGE, "%s: no memory", path);
 	archive_read_free(r.archive);
-	(void)forget_dir(&r);
+	pv_closep(&r.dir_fd);
+	pv_freep(&r.dir);
 	for (size_t i = 0; i < r.nlater; i++)
 		free(r.later[i].path);
 	free(r.later);

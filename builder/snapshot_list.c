@@ -2,7 +2,6 @@
 /* What lies in trees at one moment, to tell later what has changed. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "snapshot_priv.h"
@@ -34,9 +33,19 @@ static int note(void *ctx, int dir_fd, const char *path, const struct pv_tree_en
 	return 0;
 }
 
+/* A slash before all other bytes: what is in a folder stands right behind it, "dir/file" before "dir-b". */
+static unsigned rank(char c)
+{
+	return c == '\0' ? 0 : c == '/' ? 1 : (unsigned char)c + 1u;
+}
+
 static int compare(const void *a, const void *b)
 {
-	return strcmp(((const struct pv_snapshot_item *)a)->path, ((const struct pv_snapshot_item *)b)->path);
+	const char *x = ((const struct pv_snapshot_item *)a)->path, *y = ((const struct pv_snapshot_item *)b)->path;
+
+	while (*x && *x == *y)
+		x++, y++;
+	return rank(*x) < rank(*y) ? -1 : rank(*x) > rank(*y);
 }
 
 int pv_snapshot_list(const struct pv_snapshot_part *parts, size_t n, struct pv_snapshot_list **ret, struct pv_error *err)

@@ -24,9 +24,13 @@ struct pv_snapshot_item {
 };
 
 struct pv_snapshot_list {
-	struct pv_snapshot_item *v;	/* sorted by path */
+	struct pv_snapshot_item *v;	/* sorted by path, a folder right before all that is in it */
 	size_t n, cap;
 };
+
+/* The xattrs that snapshots have: those that pv_ext4_write would take. */
+#define PV_SNAPSHOT_XATTRS_MAX 4096u	/* of a file's names together */
+bool pv_snapshot_has_xattr(const char *name);
 
 const struct pv_snapshot_item *pv_snapshot_find(const struct pv_snapshot_list *list, const char *path);
 

@@ -206,6 +206,84 @@ static void test_nothing_leads_out(void **state)
 	}
 }
 
+/* "dir-b" and "dir.c" sort between "dir" and "dir/file". */
+static void test_folders_that_begin_alike_go_together(void **state)
+{
+	static const char *const names[] = { "dir", "dir-b", "dir.c" };
+	pv_autosnapshotlist *list = NULL;
+	pv_autoerror err = PV_ERROR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < PV_COUNT(names); i++) {
+		pv_autofree char *dir = pv_path_join("a", names[i]), *file = pv_path_join(dir, "file");
+		assert_int_equal(mkdir(dir, 0755), 0);
+		put(file, "text");
+	}
+	assert_int_equal(go_through(NULL, NULL), 0);
+	assert_int_equal(pv_snapshot_list(from, 1, &list, NULL), 0);
+	for (size_t i = 0; i < PV_COUNT(names); i++) {
+		pv_autofree char *dir = pv_path_join("a", names[i]);
+		assert_int_equal(pv_rmtree(dir, NULL), 0);
+	}
+	if (go_through(list, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_same_trees();
+}
+
+/* A default ACL as xattrs have it (linux/posix_acl_xattr.h): rwx, r-x, group 4 r-x, mask r-x, r-x. */
+static const uint8_t acl[] = {
+	2, 0, 0, 0,  1, 0, 7, 0, 255, 255, 255, 255,  4, 0, 5, 0, 255, 255, 255, 255,  8, 0, 5, 0, 4, 0, 0, 0,
+	16, 0, 5, 0, 255, 255, 255, 255,  32, 0, 5, 0, 255, 255, 255, 255,
+};
+
+static ssize_t acl_len(const char *path, const char *kind)
+{
+	pv_autofree char *name = pv_fmt("system.posix_acl_%s", kind);
+
+	return getxattr(path, name, NULL, 0);
+}
+
+static void test_acls_are_not_inherited(void **state)
+{
+	pv_autosnapshotlist *list = NULL;
+
+	(void)state;
+	assert_int_equal(mkdir("a/logs", 0755), 0);
+	assert_int_equal(mkdir("a/logs/old", 0750), 0);
+	put("a/logs/file", "made before its folder had one");
+	if (setxattr("a/logs", "system.posix_acl_default", acl, sizeof(acl), 0) < 0) {
+		assert_true(errno == ENOTSUP);
+		skip();
+	}
+	assert_int_equal(mkdir("a/logs/new", 0750), 0);
+	assert_int_equal(go_through(NULL, NULL), 0);
+	assert_same_trees();
+	assert_int_equal(acl_len("b/logs", "default"), sizeof(acl));
+	assert_int_equal(acl_len("b/logs/new", "default"), sizeof(acl));
+	assert_int_equal(acl_len("b/logs/new", "access"), acl_len("a/logs/new", "access"));
+	assert_int_equal(acl_len("b/logs/old", "default"), -1);
+	assert_int_equal(acl_len("b/logs/old", "access"), -1);
+	assert_int_equal(acl_len("b/logs/file", "access"), -1);
+
+	/* and one that was taken away */
+	assert_int_equal(pv_snapshot_list(from, 1, &list, NULL), 0);
+	assert_int_equal(removexattr("a/logs", "system.posix_acl_default"), 0);
+	assert_int_equal(go_through(list, NULL), 0);
+	assert_same_trees();
+	assert_int_equal(acl_len("b/logs", "default"), -1);
+}
+
+static void test_a_file_takes_the_place_of_a_folder(void **state)
+{
+	(void)state;
+	put("a/name", "a file");
+	put("a/other", "next to it");
+	assert_int_equal(mkdir("b/name", 0755), 0);
+	put("b/name/in", "in the way");
+	assert_int_equal(go_through(NULL, NULL), 0);
+	assert_same_trees();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +292,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_xattr_goes, enter, scratch_leave),
 		cmocka_unit_test_setup_teardown(test_a_name_that_says_gone_is_refused, enter, scratch_leave),
 		cmocka_unit_test_setup_teardown(test_nothing_leads_out, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_folders_that_begin_alike_go_together, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_acls_are_not_inherited, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_a_file_takes_the_place_of_a_folder, enter, scratch_leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
