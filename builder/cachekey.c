@@ -106,7 +106,9 @@ static const char *get_near(const struct pv_cachekey *key, size_t near, const ch
 
 const char *pv_cachekey_get(const struct pv_cachekey *key, const char *name)
 {
-	return get_near(key, 0, name);
+	pv_autofree char *clean = clean_name(name);
+
+	return get_near(key, 0, clean);
 }
 
 bool pv_cachekey_diff(const struct pv_cachekey *before, const struct pv_cachekey *now, const char **ret_name,

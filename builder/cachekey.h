@@ -27,7 +27,7 @@ int pv_cachekey_file(struct pv_cachekey *key, const char *name, const char *path
 /* Of all lines, "name=value\n" each. */
 void pv_cachekey_digest(const struct pv_cachekey *key, char ret[PV_SHA256_HEX]);
 
-/* NULL: no such line. */
+/* `name` as it was added. NULL: no such line. */
 const char *pv_cachekey_get(const struct pv_cachekey *key, const char *name);
 
 /* The first line that differs, in the order of `now`; then what only `before` has. Values are NULL where there is no such

@@ -183,8 +183,9 @@ static int plan_patch(const struct pv_plan *plan, const struct pv_stagecache *ca
 		pv_autocachekey now = { 0 };
 		if (set->v[i].type != 'f')
 			continue;
+		pv_autofree char *line = pv_fmt(PV_STAGEKEY_CONTENT "%s", set->v[i].path);
 		pv_stagekey_content(&set->v[i], &now);
-		if (pv_streq(pv_cachekey_get(&record->key, now.names.v[0]), now.values.v[0]))
+		if (pv_streq(pv_cachekey_get(&record->key, line), now.values.v[0]))
 			continue;
 		if (pv_ext4_patch(disk, plan->root.start, set->v[i].path, set->v[i].data, set->v[i].len, ret, ret_possible,
 				  err) < 0)

@@ -47,21 +47,22 @@ static const struct pv_overlay_entry *find_entry(const struct pv_overlay_set *se
 	return NULL;
 }
 
+static bool was_seen(const struct pv_cachekey *seen, const char *path)
+{
+	pv_autofree char *line = pv_fmt(PV_STAGEKEY_CONTENT "%s", path);
+
+	return pv_cachekey_get(seen, line);
+}
+
 /* Whether every file that was opened has the contents that it had then. */
 static bool seen_is_same(const struct pv_stagecache *cache, const struct pv_cachekey *seen)
 {
 	pv_autocachekey now = { 0 };
 	const char *name, *before, *after;
 
-	for (size_t i = 0; i < seen->names.n; i++) {
-		if (!pv_starts(seen->names.v[i], PV_STAGEKEY_CONTENT))
-			return false;
-		const char *path = seen->names.v[i] + strlen(PV_STAGEKEY_CONTENT);
-		const struct pv_overlay_entry *e = find_entry(&cache->overlays, path);
-		if (!e)
-			return false;
-		pv_stagekey_content(e, &now);
-	}
+	for (size_t i = 0; i < cache->overlays.n; i++)
+		if (was_seen(seen, cache->overlays.v[i].path))
+			pv_stagekey_content(&cache->overlays.v[i], &now);
 	return !pv_cachekey_diff(seen, &now, &name, &before, &after);
 }
 
@@ -82,11 +83,9 @@ static void find_configured(struct pv_stagecache *cache)
 		    !seen_is_same(cache, &record.seen))
 			continue;
 		cache->configured = pv_xstrdup(names.v[i]);
-		for (size_t k = 0; k < cache->watched.n; k++) {
-			pv_autofree char *line = pv_fmt(PV_STAGEKEY_CONTENT "%s", cache->watched.v[k]);
-			if (!pv_cachekey_get(&record.seen, line))
+		for (size_t k = 0; k < cache->watched.n; k++)
+			if (!was_seen(&record.seen, cache->watched.v[k]))
 				pv_strv_add(&cache->unopened, cache->watched.v[k]);
-		}
 	}
 }
 
@@ -516,8 +515,6 @@ static void note_seen(struct pv_stagecache *cache, struct pv_cachekey *ret)
 	for (size_t i = 0; i < cache->watched.n; i++)
 		if (opened[i])
 			pv_stagekey_content(find_entry(&cache->overlays, cache->watched.v[i]), ret);
-		else
-			pv_strv_add(&cache->unopened, cache->watched.v[i]);
 }
 
 int pv_stagecache_keep_configure(struct pv_stagecache *cache, struct pv_run *run, struct pv_error *err)
@@ -530,6 +527,7 @@ int pv_stagecache_keep_configure(struct pv_stagecache *cache, struct pv_run *run
 	record.image = pv_xstrdup(cache->plan->name);
 	copy_key(&cache->configure_key, &record.key);
 	note_seen(cache, &record.seen);
+	free(cache->configured);	/* of a record whose tree, or whose system, could not be had */
 	cache->configured = configure_name(cache, &record.seen);
 	return keep(cache, run, cache->configured, &record, cache->list, err);
 }
