@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,7 +33,9 @@ static bool is_ours_alone(const char *disk)
 	pv_autoclose int fd = open(disk, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 || fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
+	/* Who opens it now is told of to us by a signal: one that is ignored by default, where SIGIO would end us. */
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 || fcntl(fd, F_SETSIG, SIGURG) < 0 ||
+	    fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
 		return false;
 	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
 	return true;

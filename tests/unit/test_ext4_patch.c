@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "chunks.h"
@@ -173,6 +174,32 @@ static void test_a_disk_in_use_is_not_taken(void **state)
 	assert_int_equal(access("final/x.raw", F_OK), 0);
 }
 
+/* The kernel tells the holder of a lease of each open by a signal, whose default would be the end. */
+static void test_who_opens_it_meanwhile_ends_nobody(void **state)
+{
+	static const char bytes[] = "a disk";
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pv_write_file("final/x.raw", bytes, sizeof(bytes), 0644, NULL), 0);
+	child = fork();
+	assert_true(child >= 0);
+	for (int i = 0; child == 0 && i < 20000; i++) {
+		int fd = open("final/x.raw", O_RDONLY | O_CLOEXEC);
+		if (fd >= 0)
+			close(fd);
+	}
+	if (child == 0)
+		_exit(0);
+	while (waitpid(child, NULL, WNOHANG) == 0) {
+		pv_autopatch patch = { 0 };
+		bool moved;
+		assert_int_equal(pv_undo_take("final/x.raw", "new", &patch, &moved, NULL), 0);
+		if (moved)
+			assert_int_equal(pv_undo_recover("new", "final", "x.raw", NULL), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +207,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_cannot_be_patched, enter, scratch_leave),
 		cmocka_unit_test_setup_teardown(test_undo, enter, scratch_leave),
 		cmocka_unit_test_setup_teardown(test_a_disk_in_use_is_not_taken, enter, scratch_leave),
+		cmocka_unit_test_setup_teardown(test_who_opens_it_meanwhile_ends_nobody, enter, scratch_leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
