@@ -115,14 +115,15 @@ static int renumber(void *ctx, int dir_fd, const char *path, const struct pv_tre
 	struct owners *o = ctx;
 	const struct stat *st = &entry->st;
 	uint32_t uid = mapped(o->uid, st->st_uid), gid = mapped(o->gid, st->st_gid);
-	bool named = S_ISREG(st->st_mode) || S_ISDIR(st->st_mode);
-
+	bool moves = uid != st->st_uid || gid != st->st_gid;
 	/* packages have no ACLs; logs' folders may */
-	if (named && pv_starts(path, "var/") && renumber_acls(o, dir_fd, entry->name) < 0)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "/%s in the target's tree: its ACL", path);
-	if ((uid == st->st_uid && gid == st->st_gid) || was_seen(o, st))
+	bool acls = (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)) && pv_starts(path, "var/");
+
+	if ((!moves && !acls) || was_seen(o, st))
 		return 0;
-	if (give(dir_fd, entry->name, st, uid, gid) < 0)
+	if (acls && renumber_acls(o, dir_fd, entry->name) < 0)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "/%s in the target's tree: its ACL", path);
+	if (moves && give(dir_fd, entry->name, st, uid, gid) < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "/%s in the target's tree: its owner", path);
 	return 0;
 }

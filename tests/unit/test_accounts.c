@@ -144,7 +144,7 @@ static void fill_tree(const char *dir)
 	pv_autofree char *link = pv_path_join(dir, "link");
 
 	put(dir, "etc/passwd", PASSWD, 0644);
-	put(dir, "etc/group", GROUPS, 0644);
+	put(dir, "etc/group", GROUPS "crontab:x:103:\n", 0644);	/* whoever is renumbered twice ends at 115 */
 	put(dir, "etc/shadow", "root:x:1:0:99999:7:::\n", 0640);
 	put(dir, "usr/bin/tool", "x", 0755);
 	put(dir, "usr/bin/capable", "x", 0755);
@@ -156,6 +156,12 @@ static void fill_tree(const char *dir)
 	give(dir, "link", 100, 101, 0);
 	give(dir, "usr/bin/capable", 100, 0, 0755);
 }
+
+/* An ACL by which group memcache may read; linux/posix_acl_xattr.h. */
+static const uint8_t acl[] = {
+	2, 0, 0, 0,  1, 0, 6, 0, 255, 255, 255, 255,  4, 0, 4, 0, 255, 255, 255, 255,  8, 0, 4, 0, 101, 0, 0, 0,
+	16, 0, 4, 0, 255, 255, 255, 255,  32, 0, 4, 0, 255, 255, 255, 255,
+};
 
 static void test_tree(void **state)
 {
@@ -171,6 +177,9 @@ static void test_tree(void **state)
 	assert_non_null(mkdtemp(dir));
 	fill_tree(dir);
 	pv_autofree char *capable = pv_path_join(dir, "usr/bin/capable"), *shadow_path = pv_path_join(dir, "etc/shadow");
+	pv_autofree char *plain = pv_path_join(dir, "var/plain"), *again = pv_path_join(dir, "var/again");
+	assert_int_equal(link(plain, again), 0);
+	bool has_acls = setxattr(plain, "system.posix_acl_access", acl, sizeof(acl), 0) == 0;
 	bool has_caps = setxattr(capable, "security.capability", caps, sizeof(caps), 0) == 0;
 
 	if (pv_accounts_normalise(dir, 86400, &err) < 0)
@@ -183,6 +192,10 @@ static void test_tree(void **state)
 	assert_int_equal(owner_of(dir, "usr/bin/capable").st_uid, 103);
 	if (has_caps)
 		assert_int_equal(getxattr(capable, "security.capability", got, sizeof(got)), sizeof(caps));
+	if (has_acls) {
+		assert_int_equal(getxattr(plain, "system.posix_acl_access", got, sizeof(got)), sizeof(acl));
+		assert_int_equal(got[24], 103);		/* once, not once a name */
+	}
 	assert_int_equal(owner_of(dir, "var/plain").st_uid, 0);
 	assert_int_equal(owner_of(dir, "etc/shadow").st_mode & 07777, 0640);
 	pv_autofree char *shadow = NULL;
