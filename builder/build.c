@@ -225,8 +225,11 @@ static void keep_failed(const struct build *b, const struct pv_error *cause)
 	const struct pv_result_place place = place_of(b);
 
 	pv_report_error(b->report, cause);
-	if (pv_result_recover(&place, &ignored) < 0)
-		pv_log_warn(b->req->log, "%s", ignored.text);
+	if (pv_result_recover(&place, &ignored) < 0) {
+		/* The old result's disk is in there, and the way back: the next build, or clean, tries again. */
+		pv_log_warn(b->req->log, "%s; it stays in %s", ignored.text, b->hidden);
+		return;
+	}
 	if (cause->kind == PV_ERR_VERDICT && keep_whole(b)) {
 		if (write_report(b, b->failed, &ignored) < 0)
 			pv_log_warn(b->req->log, "%s", ignored.text);
