@@ -21,7 +21,7 @@ enum kind { PACKAGE, TREE, RESULT };
 struct item {
 	enum kind kind;
 	char *record, *object;		/* either may be NULL */
-	char *digest;			/* of the object */
+	char *digest;			/* of an object in the store; NULL: it is none */
 	uint64_t bytes;
 	int64_t used;
 };
@@ -53,7 +53,7 @@ static struct item *add(struct items *items, enum kind kind)
 	return item;
 }
 
-/* Hidden ones are being made. */
+/* Hidden ones are being made, or were when somebody was killed. */
 static int list(const char *path, struct pv_strv *ret, struct pv_error *err)
 {
 	pv_autostrv names = PV_STRV_INIT;
@@ -84,18 +84,40 @@ static char *object_path(const char *cache_dir, const char *digest)
 	return pv_fmt("%s/store/sha256/%.2s/%s", cache_dir, digest, digest);
 }
 
+#define RECORD ".json"
+#define CHUNKS ".chunks"
+
+/* A result is a record with its chunks' digests beside it (result.c). */
+static void add_result(const char *cache_dir, const struct pv_strv *names, const char *name, struct items *items)
+{
+	bool is_record = pv_ends(name, RECORD);
+	pv_autofree char *stem = pv_xstrndup(name, strcspn(name, "."));
+	pv_autofree char *record = pv_fmt("%s" RECORD, stem), *chunks = pv_fmt("%s" CHUNKS, stem);
+
+	if (!is_record && pv_streq(name, chunks) && pv_strv_has(names, record))
+		return;		/* goes with its record */
+	struct item *item = add(items, RESULT);
+	struct item beside = { .used = 0 };
+	item->record = pv_fmt("%s/" PV_OBJECTS_DIR "/image/%s", cache_dir, name);
+	count_file(item->record, item, false);
+	if (!is_record)
+		return;
+	item->object = pv_fmt("%s/" PV_OBJECTS_DIR "/image/%s", cache_dir, chunks);
+	count_file(item->object, &beside, false);
+	item->bytes += beside.bytes;
+}
+
 static void add_record(const char *cache_dir, const char *stage, const char *name, struct items *items)
 {
-	bool is_result = pv_streq(stage, "image");
 	pv_autofree char *path = pv_fmt("%s/" PV_OBJECTS_DIR "/%s/%s", cache_dir, stage, name);
 	pv_autofree char *text = NULL;
 	pv_autorecord record = { 0 };
 	size_t len;
-	struct item *item = add(items, is_result ? RESULT : TREE);
+	struct item *item = add(items, TREE);
 
 	count_file(path, item, false);
 	item->record = pv_steal(&path);
-	if (is_result || !pv_ends(name, ".json") || pv_read_file(item->record, PV_RECORD_MAX, &text, &len, NULL) < 0 ||
+	if (!pv_ends(name, RECORD) || pv_read_file(item->record, PV_RECORD_MAX, &text, &len, NULL) < 0 ||
 	    !pv_record_parse(text, len, &record) || record.nfiles != 1)
 		return;
 	item->digest = pv_xstrdup(record.files[0].digest);
@@ -113,9 +135,10 @@ static bool is_of_record(const struct items *items, size_t n, const char *digest
 	return false;
 }
 
+static const char *const stages[] = { "system", "configure", "image" };
+
 static int find_items(const char *cache_dir, struct items *ret, struct pv_error *err)
 {
-	static const char *const stages[] = { "system", "configure", "image" };
 	pv_autofree char *objects = pv_path_join(cache_dir, "store/sha256");
 	pv_autostrv folders = PV_STRV_INIT;
 
@@ -125,7 +148,10 @@ static int find_items(const char *cache_dir, struct items *ret, struct pv_error 
 		if (list(dir, &names, err) < 0)
 			return -1;
 		for (size_t k = 0; k < names.n; k++)
-			add_record(cache_dir, stages[i], names.v[k], ret);
+			if (pv_streq(stages[i], "image"))
+				add_result(cache_dir, &names, names.v[k], ret);
+			else
+				add_record(cache_dir, stages[i], names.v[k], ret);
 	}
 	size_t nrecords = ret->n;
 	if (list(objects, &folders, err) < 0)
@@ -200,6 +226,23 @@ static int lock(const char *cache_dir, int how, int *ret_fd, struct pv_error *er
 	return 0;
 }
 
+/* What a killed build was writing. To be called under the exclusive lock, when nobody writes. */
+static int remove_begun(const char *cache_dir, struct pv_error *err)
+{
+	for (size_t i = 0; i < PV_COUNT(stages); i++) {
+		pv_autofree char *dir = pv_fmt("%s/" PV_OBJECTS_DIR "/%s", cache_dir, stages[i]);
+		pv_autostrv names = PV_STRV_INIT;
+		if (pv_list_dir(dir, &names, err) < 0)
+			return -1;
+		for (size_t k = 0; k < names.n; k++) {
+			pv_autofree char *path = pv_path_join(dir, names.v[k]);
+			if (names.v[k][0] == '.' && unlink(path) < 0 && errno != ENOENT)
+				return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot remove", path);
+		}
+	}
+	return 0;
+}
+
 int pv_cache_collect(const char *cache_dir, uint64_t limit, bool *ret_busy, struct pv_cache_part *ret_freed,
 		     struct pv_error *err)
 {
@@ -216,7 +259,7 @@ int pv_cache_collect(const char *cache_dir, uint64_t limit, bool *ret_busy, stru
 	*ret_busy = fd < 0;
 	if (*ret_busy)
 		return 0;
-	if (find_items(cache_dir, &items, err) < 0)
+	if (remove_begun(cache_dir, err) < 0 || find_items(cache_dir, &items, err) < 0)
 		return -1;
 	for (size_t i = 0; i < items.n; i++)
 		total += items.v[i].bytes;
@@ -247,14 +290,21 @@ static int verify_item(const struct item *item, bool *ret_ok, struct pv_error *e
 int pv_cache_verify(const char *cache_dir, struct pv_cache_part *ret_good, size_t *ret_bad, struct pv_error *err)
 {
 	autoitems items = { .n = 0 };
+	pv_autoclose int fd = -1;
 
 	*ret_good = (struct pv_cache_part){ 0 };
 	*ret_bad = 0;
+	if (!pv_exists(cache_dir))
+		return 0;
+	if (lock(cache_dir, LOCK_SH, &fd, err) < 0)
+		return -1;
+	if (fd < 0)
+		return pv_error_set(err, PV_ERR_STAGE, "%s: is being made smaller; try again after it", cache_dir);
 	if (find_items(cache_dir, &items, err) < 0)
 		return -1;
 	for (size_t i = 0; i < items.n; i++) {
 		bool ok;
-		if (!items.v[i].object)
+		if (!items.v[i].digest)
 			continue;
 		if (verify_item(&items.v[i], &ok, err) < 0)
 			return -1;

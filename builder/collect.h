@@ -30,7 +30,8 @@ int pv_cache_measure(const char *cache_dir, struct pv_cache_size *ret, struct pv
 int pv_cache_collect(const char *cache_dir, uint64_t limit, bool *ret_busy, struct pv_cache_part *ret_freed,
 		     struct pv_error *err) PV_MUST_CHECK;
 
-/* Hashes every object; a bad one is removed and counted in *ret_bad, and so is the record of one that is missing. */
+/* Hashes every object; a bad one is removed and counted in *ret_bad, and so is the record of one that is missing. Builds may
+ * run meanwhile; who collects may not (PV_ERR_STAGE). */
 int pv_cache_verify(const char *cache_dir, struct pv_cache_part *ret_good, size_t *ret_bad, struct pv_error *err)
 	PV_MUST_CHECK;
 

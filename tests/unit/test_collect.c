@@ -170,6 +170,57 @@ static void test_collect(void **state)
 	assert_true(pv_exists(young));
 }
 
+/* A result is its record and the digests beside it; what a killed build began to write is nothing. */
+static void test_results(void **state)
+{
+	struct fixture *f = *state;
+	pv_autofree char *chunks = pv_fmt("%s/stages/image/aa.chunks", f->dir);
+	pv_autofree char *left = pv_fmt("%s/stages/image/.aa.json.XyZ123", f->dir);
+	pv_autofree char *orphan = pv_fmt("%s/stages/image/bb.chunks", f->dir);
+	pv_autorecord record = { .stage = pv_xstrdup("image"), .image = pv_xstrdup("test") };
+	const struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	struct pv_cache_size size;
+	struct pv_cache_part part;
+	size_t bad;
+	bool busy;
+
+	assert_int_equal(pv_record_write(f->objects, "aa", &record, NULL), 0);
+	assert_int_equal(pv_write_file(chunks, "c", 1, 0644, NULL), 0);
+	assert_int_equal(utimensat(AT_FDCWD, chunks, old, 0), 0);
+	assert_int_equal(pv_cache_measure(f->dir, &size, NULL), 0);
+	assert_int_equal(size.results.n, 1);
+	assert_int_equal(pv_cache_verify(f->dir, &part, &bad, NULL), 0);
+	assert_int_equal(bad, 0);
+	assert_int_equal(pv_write_file(orphan, "c", 1, 0644, NULL), 0);
+	assert_int_equal(pv_write_file(left, "{", 1, 0644, NULL), 0);
+	pv_objects_freep(&f->objects);
+	/* the digests are of no less use than their record, which is new */
+	assert_int_equal(utimensat(AT_FDCWD, orphan, old, 0), 0);
+	assert_int_equal(pv_cache_collect(f->dir, size.results.bytes, &busy, &part, NULL), 0);
+	assert_int_equal(part.n, 1);
+	assert_false(pv_exists(orphan));
+	assert_true(pv_exists(chunks));
+	assert_false(pv_exists(left));
+	assert_int_equal(pv_cache_collect(f->dir, 0, &busy, &part, NULL), 0);
+	assert_false(pv_exists(chunks));
+}
+
+static void test_nobody_verifies_what_is_collected(void **state)
+{
+	struct fixture *f = *state;
+	pv_autofree char *lock = pv_path_join(f->dir, "stages.lock");
+	pv_autoerror err = PV_ERROR_INIT;
+	pv_autoclose int held = -1;
+	struct pv_cache_part part;
+	size_t bad;
+
+	pv_objects_freep(&f->objects);
+	assert_int_equal(pv_lock(lock, false, &held, NULL), 0);
+	assert_true(held >= 0);
+	assert_int_equal(pv_cache_verify(f->dir, &part, &bad, &err), -1);
+	assert_non_null(strstr(err.text, "try again"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +229,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_touched_object_is_good, enter, leave),
 		cmocka_unit_test_setup_teardown(test_verify, enter, leave),
 		cmocka_unit_test_setup_teardown(test_collect, enter, leave),
+		cmocka_unit_test_setup_teardown(test_results, enter, leave),
+		cmocka_unit_test_setup_teardown(test_nobody_verifies_what_is_collected, enter, leave),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
