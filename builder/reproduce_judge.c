@@ -48,11 +48,19 @@ static const json_t *find_artifact(const json_t *report, const char *file)
 	return NULL;
 }
 
+/* As the report says it: a disk's is that of its chunks. */
+static const char *digest_of(const json_t *artifact)
+{
+	const char *digest = json_string_value(json_object_get(artifact, "sha256"));
+
+	return digest ? digest : json_string_value(json_object_get(artifact, "chunks_sha256"));
+}
+
 static json_t *digest_json(const json_t *artifact)
 {
-	json_t *digest = json_object_get(artifact, "sha256");
+	const char *digest = digest_of(artifact);
 
-	return digest ? json_incref(digest) : json_null();
+	return digest ? json_string(digest) : json_null();
 }
 
 static void note_cause(struct judging *j, const char *words)
@@ -130,8 +138,8 @@ static int judge_artifact(struct judging *j, const char *file, struct pv_error *
 						      digest_json(a), "second", digest_json(b)));
 	j->artifacts_n++;
 	j->differ += !equal;
-	pv_str_addf(&j->text, "%s  %s  %s\n", equal ? "equal    " : "DIFFERENT", file,
-		    equal ? json_string_value(json_object_get(a, "sha256")) : "");
+	const char *digest = equal ? digest_of(a) : NULL;
+	pv_str_addf(&j->text, "%s  %s  %s\n", equal ? "equal    " : "DIFFERENT", file, digest ? digest : "");
 	if (equal)
 		return 0;
 	if (a && b && pv_ends(file, ".raw"))

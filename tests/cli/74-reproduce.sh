@@ -25,6 +25,8 @@ bt_say "   reproduced in $(($(date +%s) - mi_t)) s"
 bt_is "its record says so" "$(bt_json "$record" "d['equal'], d['cause'], d['differences']")" "(True, None, [])"
 bt_is "image and manifest were compared" "$(bt_json "$record" "sorted(a['file'] for a in d['artifacts'])")" \
 	"['manifest.json', 'mini.raw']"
+bt_is "a digest of each is said" "$(bt_json "$record" "[a['file'] for a in d['artifacts'] if not a['first'] or a['first'] != a['second']]")" "[]"
+if grep -q "(null)" "$TMP/out"; then bt_fail "a digest that is none"; fi
 for what in home program 'work folder' 'file system order' 'time zone' umask locale environment mirror; do
 	bt_is "$what was varied" "$(varied "$what")" yes
 done
