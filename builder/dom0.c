@@ -16,6 +16,7 @@
 #include "dom0files.h"
 #include "fsutil.h"
 #include "lockfile.h"
+#include "objects.h"
 #include "recipe.h"
 
 #define RECIPE "xen-dom0"
@@ -183,9 +184,14 @@ static int make(const struct pv_driver_run *run, const struct pv_recipe *recipe,
 {
 	pv_autostore *store = NULL;
 	pv_autofetch *fetch = NULL;
+	pv_autoobjects *held = NULL;
+	pv_autoerror ignored = PV_ERROR_INIT;
 
 	if (pv_build_begin(run->paths, run->jobs, run->log, &store, &fetch, err) < 0)
 		return -1;
+	/* Nothing of a dom0 is kept in stages/, but nobody may collect its packages meanwhile. */
+	if (pv_objects_open(run->paths->cache_dir, store, &held, &ignored) < 0)
+		pv_error_clear(&ignored);
 	if (run->offline)
 		pv_fetch_set_offline(fetch);
 	const struct pv_build_request req = {
