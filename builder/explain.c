@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "result.h"
-#include "stagekey.h"
 
 static void add_change(struct pv_str *out, const char *name, const char *before, const char *now)
 {
@@ -52,7 +51,6 @@ static void explain_stage(const struct pv_plan *plan, const struct pv_stagecache
 {
 	pv_autorecord record = { 0 };
 	pv_autocachekey seen = { 0 };
-	const struct pv_overlay_set *set = pv_stagecache_overlays(cache);
 	const char *name, *before, *now;
 
 	pv_str_addf(out, "  %-10s ", stage);
@@ -69,11 +67,7 @@ static void explain_stage(const struct pv_plan *plan, const struct pv_stagecache
 		add_change(out, name, before, now);
 		return;
 	}
-	for (size_t i = 0; i < set->n; i++) {
-		pv_autofree char *line = pv_fmt(PV_STAGEKEY_CONTENT "%s", set->v[i].path);
-		if (set->v[i].type == 'f' && pv_cachekey_get(&record.seen, line))
-			pv_stagekey_content(&set->v[i], &seen);
-	}
+	pv_stagecache_seen(cache, &record.seen, &seen);
 	if (pv_cachekey_diff(&record.seen, &seen, &name, &before, &now))
 		add_change(out, name, before, now);
 	else

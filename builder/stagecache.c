@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +21,10 @@
 
 enum { STAGES_SYSTEM = 3, STAGES_CONFIGURE = 4 };
 
+/* In what configure has seen: the digest of the tree that its changes are changes of. Two runs of one key make trees of which
+ * the image is the same, but not the trees: names in /tmp, numbers of accounts. */
+#define SYSTEM_OBJECT "system-object"
+
 struct pv_stagecache {
 	const struct pv_plan *plan;
 	const struct pv_paths *paths;
@@ -28,6 +33,7 @@ struct pv_stagecache {
 	struct pv_overlay_set overlays;
 	struct pv_cachekey system_key, configure_key;
 	char system[PV_SHA256_HEX];		/* the record's name */
+	char system_object[PV_SHA256_HEX];	/* the tree itself; "": not known */
 	char configure[PV_SHA256_HEX];		/* the first half of its record's name */
 	bool has_system;
 	char *configured;			/* the record that fits; NULL: none */
@@ -54,15 +60,25 @@ static bool was_seen(const struct pv_cachekey *seen, const char *path)
 	return pv_cachekey_get(seen, line);
 }
 
-/* Whether every file that was opened has the contents that it had then. */
+void pv_stagecache_seen(const struct pv_stagecache *cache, const struct pv_cachekey *before, struct pv_cachekey *ret)
+{
+	const char *object = pv_cachekey_get(before, SYSTEM_OBJECT);
+
+	/* where there is no tree of system, nothing is laid over it either */
+	if (object)
+		pv_cachekey_add(ret, SYSTEM_OBJECT, *cache->system_object ? cache->system_object : object);
+	for (size_t i = 0; i < cache->overlays.n; i++)
+		if (was_seen(before, cache->overlays.v[i].path))
+			pv_stagekey_content(&cache->overlays.v[i], ret);
+}
+
+/* Whether every file that was opened has the contents that it had then, and the tree of system is the one of then. */
 static bool seen_is_same(const struct pv_stagecache *cache, const struct pv_cachekey *seen)
 {
 	pv_autocachekey now = { 0 };
 	const char *name, *before, *after;
 
-	for (size_t i = 0; i < cache->overlays.n; i++)
-		if (was_seen(seen, cache->overlays.v[i].path))
-			pv_stagekey_content(&cache->overlays.v[i], &now);
+	pv_stagecache_seen(cache, seen, &now);
 	return !pv_cachekey_diff(seen, &now, &name, &before, &after);
 }
 
@@ -89,14 +105,22 @@ static void find_configured(struct pv_stagecache *cache)
 	}
 }
 
+static void note_object(struct pv_stagecache *cache, const struct pv_record *system)
+{
+	memcpy(cache->system_object, system->files[0].digest, sizeof(cache->system_object));
+}
+
 static void find_system(struct pv_stagecache *cache)
 {
 	pv_autorecord record = { 0 };
 	const char *name, *before, *now;
 	bool found;
 
-	if (pv_record_read(cache->objects, "system", cache->system, &record, &found, NULL) == 0 && found)
-		cache->has_system = !pv_cachekey_diff(&record.key, &cache->system_key, &name, &before, &now);
+	if (pv_record_read(cache->objects, "system", cache->system, &record, &found, NULL) == 0 && found &&
+	    record.nfiles == 1 && !pv_cachekey_diff(&record.key, &cache->system_key, &name, &before, &now)) {
+		cache->has_system = true;
+		note_object(cache, &record);
+	}
 }
 
 static int make_keys(struct pv_stagecache *cache, struct pv_error *err)
@@ -220,7 +244,7 @@ static bool interrupted(const struct pv_error *cause)
 }
 
 /* 1: done; 0: the cache has it no more, or it cannot be used; -1: interrupted. */
-static int apply(const struct pv_stagecache *cache, const struct pv_run *run, const char *stage, const char *name,
+static int apply(struct pv_stagecache *cache, const struct pv_run *run, const char *stage, const char *name,
 		 struct pv_error *err)
 {
 	pv_autorecord record = { 0 };
@@ -230,6 +254,10 @@ static int apply(const struct pv_stagecache *cache, const struct pv_run *run, co
 
 	if (pv_record_read(cache->objects, stage, name, &record, &found, &cause) < 0 || !found)
 		return 0;
+	/* another build may have written the records anew since they were found */
+	bool is_system = pv_streq(stage, "system");
+	if (!is_system && !pv_streq(pv_cachekey_get(&record.seen, SYSTEM_OBJECT), cache->system_object))
+		return 0;
 	pv_autofree char *object = pv_record_object(cache->objects, name, &record);
 	if (!object) {
 		pv_log_warn(run->log, "cache: the %s of %s is missing or damaged; it is made anew", stage, record.image);
@@ -238,6 +266,8 @@ static int apply(const struct pv_stagecache *cache, const struct pv_run *run, co
 	parts_of(run, &parts);
 	if (pv_snapshot_apply(object, parts.v, PV_COUNT(parts.v), &cause) == 0) {
 		pv_record_used(cache->objects, stage, name);
+		if (is_system)
+			note_object(cache, &record);
 		return 1;
 	}
 	if (interrupted(&cause))
@@ -335,6 +365,7 @@ static void remote_tags(const struct pv_stagecache *cache, const char *stage, st
 		pv_strv_addf(ret, "system-%s", cache->system);
 		return;
 	}
+	pv_cachekey_add(&all, SYSTEM_OBJECT, cache->system_object);
 	for (size_t i = 0; i < cache->overlays.n; i++)
 		if (cache->overlays.v[i].type == 'f')
 			pv_stagekey_content(&cache->overlays.v[i], &all);
@@ -452,13 +483,15 @@ static int write_object(const struct pv_stagecache *cache, const struct pv_run *
 			struct pv_record *record, struct pv_error *err)
 {
 	const struct pv_store *store = pv_objects_store(cache->objects);
-	pv_autofree char *tmp = pv_fmt("%s/put.%ld.%s", pv_store_tmp(store), (long)getpid(), record->stage);
+	uint64_t random;	/* a cache may be shared by hosts and containers, whose process ids are not */
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return pv_error_errno(err, PV_ERR_HOST, errno, "getrandom");
+	pv_autofree char *tmp = pv_fmt("%s/put.%016llx.%s", pv_store_tmp(store), (unsigned long long)random, record->stage);
 	autoparts parts = { .held = NULL };
 	char hex[PV_SHA256_HEX];
 	uint64_t size;
 
 	parts_of(run, &parts);
-	(void)unlink(tmp);
 	if (pv_snapshot_write(tmp, parts.v, PV_COUNT(parts.v), since, hex, &size, err) < 0)
 		return -1;
 	if (pv_record_adopt(cache->objects, record, tmp, hex, err) == 0)
@@ -500,17 +533,22 @@ int pv_stagecache_keep_system(struct pv_stagecache *cache, struct pv_run *run, s
 		record.stage = pv_xstrdup("system");
 		record.image = pv_xstrdup(cache->plan->name);
 		copy_key(&cache->system_key, &record.key);
+		*cache->system_object = '\0';
+		pv_freep(&cache->configured);	/* it went with another tree */
 		if (keep(cache, run, cache->system, &record, NULL, err) < 0)
 			return -1;
+		if (record.nfiles == 1)
+			note_object(cache, &record);
 	}
 	return note_tree(cache, run, err);
 }
 
-/* The files that were opened; their digests are the second half of the record's name. */
+/* The tree of system and the files that were opened; their digests are the second half of the record's name. */
 static void note_seen(struct pv_stagecache *cache, struct pv_cachekey *ret)
 {
 	pv_autofree bool *opened = pv_xcalloc(cache->watched.n + 1, sizeof(*opened));
 
+	pv_cachekey_add(ret, SYSTEM_OBJECT, cache->system_object);
 	pv_openwatch_end(cache->watch, opened);
 	for (size_t i = 0; i < cache->watched.n; i++)
 		if (opened[i])
@@ -521,13 +559,12 @@ int pv_stagecache_keep_configure(struct pv_stagecache *cache, struct pv_run *run
 {
 	pv_autorecord record = { 0 };
 
-	if (!cache || !cache->objects || !cache->watch || !cache->list)
+	if (!cache || !cache->objects || !cache->watch || !cache->list || !*cache->system_object)
 		return 0;
 	record.stage = pv_xstrdup("configure");
 	record.image = pv_xstrdup(cache->plan->name);
 	copy_key(&cache->configure_key, &record.key);
 	note_seen(cache, &record.seen);
-	free(cache->configured);	/* of a record whose tree, or whose system, could not be had */
 	cache->configured = configure_name(cache, &record.seen);
 	return keep(cache, run, cache->configured, &record, cache->list, err);
 }

@@ -27,7 +27,8 @@ const struct pv_cachekey *pv_stagecache_system_key(const struct pv_stagecache *c
 const struct pv_cachekey *pv_stagecache_configure_key(const struct pv_stagecache *cache);
 const struct pv_overlay_set *pv_stagecache_overlays(const struct pv_stagecache *cache);
 struct pv_objects *pv_stagecache_objects(const struct pv_stagecache *cache);
-/* The names of the records that fit, or NULL; the record of configure fits only where that of system does not matter. */
+/* The names of the records that fit, or NULL; that of configure may fit where that of system is gone: an image in place
+ * can be the right one all the same. */
 const char *pv_stagecache_system(const struct pv_stagecache *cache);
 const char *pv_stagecache_configure(const struct pv_stagecache *cache);
 
@@ -37,6 +38,9 @@ void pv_stagecache_share(struct pv_stagecache *cache, struct pv_cacheremote *rem
 /* Brings what is missing here from there, so that it is found as if it had been made here. Whatever goes wrong is one warning
  * of the log; interruption is an error. */
 int pv_stagecache_pull(struct pv_stagecache *cache, struct pv_run *run, struct pv_error *err) PV_MUST_CHECK;
+
+/* The lines of what a record of configure has seen (`before`), as they are now. */
+void pv_stagecache_seen(const struct pv_stagecache *cache, const struct pv_cachekey *before, struct pv_cachekey *ret);
 
 /* Restores the furthest tree that the cache has. *ret_stages: how many of the image's stages (fetch, bootstrap, install,
  * configure) need not run. What cannot be restored is dropped, and the run's folders are as they were. Errors:

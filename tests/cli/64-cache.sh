@@ -116,6 +116,16 @@ build "another epoch" other "$@"
 ran "another epoch" "plan fetch bootstrap install configure image"
 MI_ENV=
 
+# Two trees of system that one key made need not be the same: what configure changed in one is not laid over the other.
+cp -a "$stages/configure" "$TMP/configure"
+rm -rf "$stages/system" "$MI_OUT/mini"
+build "the tree of system is made anew" mini "$@"
+ran "the tree of system is made anew" "plan fetch bootstrap install configure image"
+rm -rf "$stages/configure" "$MI_OUT/mini"
+mv "$TMP/configure" "$stages/configure"
+build "changes of another tree of system" mini "$@"
+ran "changes of another tree of system" "plan restore configure image"
+
 # Damage: noticed by what the kernel says of the file, then by its digest.
 echo four >"$conf"
 rm -rf "$MI_OUT/mini"
