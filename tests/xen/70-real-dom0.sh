@@ -62,9 +62,16 @@ systemctl start xen || service xen start
 say "xen $(xl info | sed -n 's/^xen_version *: //p')"
 ln -s /dev/vdc debian-2g.raw
 
+# Emulation may kill a sound guest (ARCHITECTURE.md, "Stumbles"); the driver xl has no second tries of its own.
 mkdir out
-/mnt/pvimg/bin/pvimg verify /mnt/debian-2g.raw --format raw --no-load --cache /mnt/cache --out /mnt/out --deadline 900 >verify.log 2>&1
-say "verify exit $?"
+for try in 1 2 3; do
+	rc=0
+	/mnt/pvimg/bin/pvimg verify /mnt/debian-2g.raw --format raw --no-load --cache /mnt/cache --out /mnt/out \
+		--deadline 420 >verify.log 2>&1 || rc=$?
+	[ "$rc" -eq 5 ] && grep -q 'did not boot' verify.log || break
+	say "note: verify, try $try: $(tail -1 verify.log)"
+done
+say "verify exit $rc"
 while read -r line; do say "verify $line"; done <verify.log
 say "left domains $(xl list | sed 1,2d | wc -l) bridges $(ip -o link show type bridge | wc -l) qemu $(pgrep -fc 'qemu-system.*pvimg')"
 
@@ -79,9 +86,14 @@ state() {
 	d=$(xl domid saved)
 	xenstore-ls -f /local/domain/0/backend | sed -n "s,^/local/domain/0/backend/\(v[a-z]*\|qdisk\)/$d/.*/state = \"\(.*\)\",\1 \2,p" | sort | uniq -c | tr -s ' \n' ' '
 }
-xl create guest.cfg
-i=0
-while [ "$i" -lt 60 ] && ! guest "$@" true; do i=$((i + 1)); sleep 5; done
+for try in 1 2 3; do
+	xl create guest.cfg
+	until=$(($(date +%s) + 300))
+	while [ "$(date +%s)" -lt "$until" ] && ! guest "$@" true; do sleep 5; done
+	guest "$@" true && break
+	say "note: the guest, try $try: no login"
+	[ "$try" -eq 3 ] || { xl destroy saved; qemu-img create -q -f qcow2 -F raw -b /dev/vdc disk.qcow2 5G; }
+done
 guest "$@" 'exec 3<>/dev/tcp/127.0.0.1/11211; printf "set k 0 0 5\r\nhello\r\n" >&3; read -r x <&3; cat /proc/sys/kernel/random/boot_id' >before
 say "before $(cat before) $(state)"
 date +%s >t0
@@ -90,13 +102,14 @@ say "save exit $? seconds $(($(date +%s) - $(cat t0))) listed $(xl list | grep -
 date +%s >t0
 xl restore /mnt/saved.state
 say "restore exit $? seconds $(($(date +%s) - $(cat t0)))"
-i=0
-while [ "$i" -lt 30 ] && ! guest "$@" true; do i=$((i + 1)); sleep 5; done
+until=$(($(date +%s) + 120))
+while [ "$(date +%s)" -lt "$until" ] && ! guest "$@" true; do sleep 5; done
 guest "$@" 'exec 3<>/dev/tcp/127.0.0.1/11211; printf "get k\r\n" >&3; read -r x <&3; read -r x <&3; echo "memcached ${x%?}" >&2; sync; sudo dd if=/dev/xvda of=/dev/null bs=1M count=8 iflag=direct status=none && echo "disk ok" >&2; cat /proc/sys/kernel/random/boot_id' >after 2>after.more
 say "after $(cat after) $(state)"
 while read -r line; do say "guest $line"; done <after.more
 say "http $("$net" http 10.77.0.2 80 /healthz | head -1 | tr -d "\r")"
 xl destroy saved
+grep -v '^ssh:' log | tail -25 | while read -r line; do say "log $line"; done
 say end
 sync
 poweroff -f
