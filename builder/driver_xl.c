@@ -15,6 +15,7 @@
 #include "driver_wire.h"
 #include "fsutil.h"
 #include "host.h"
+#include "ns.h"
 #include "proc.h"
 
 enum {
@@ -29,6 +30,9 @@ static int probe(const struct pv_guest *guest, struct pv_error *err)
 
 	if (pv_host_xen() != PV_XEN_DOM0)
 		return pv_error_set(err, PV_ERR_HOST, "this host is no Xen dom0; take --driver xen-in-qemu");
+	if (pv_ns_active())
+		return pv_error_set(err, PV_ERR_HOST, "within a build domains cannot be made; build with --no-verify and run "
+				    "pvimg verify on the image, or take --driver xen-in-qemu");
 	if (geteuid() != 0)
 		return pv_error_set(err, PV_ERR_HOST,
 				    "making domains takes root; run it as root, or take --driver xen-in-qemu");
