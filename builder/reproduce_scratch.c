@@ -50,11 +50,12 @@ int pv_reproduce_scratch(char **ret, int *ret_lock, struct pv_error *err)
 	return 0;
 }
 
-/* Trees of builds that died belong to subordinate ids; pvimg clean can remove them. */
+/* Trees of builds that died belong to subordinate ids; pvimg clean can remove them. Named as output folder, the cache keeps
+ * it from every other one: the logs that are kept lie in one. */
 static void remove_cache(const char *dir)
 {
-	pv_autofree char *cache = pv_path_join(dir, "cache"), *out = pv_path_join(dir, "out");
-	const char *const argv[] = { "/proc/self/exe", "clean", "--all", "--cache", cache, "--out", out, NULL };
+	pv_autofree char *cache = pv_path_join(dir, "cache");
+	const char *const argv[] = { "/proc/self/exe", "clean", "--all", "--cache", cache, "--out", cache, NULL };
 	const struct pv_proc proc = { .argv = argv, .deadline_s = 120 };
 	pv_autoproc res = PV_PROC_RESULT_INIT;
 	pv_autoerror left = PV_ERROR_INIT;
