@@ -24,7 +24,7 @@ bt_as mkdir "$scratch/pvimg-reproduce.kept"
 bt_as sh -c 'echo $$ >"$1"; shift; exec "$@"' - "$BT_HOME/pid" env "$MI_ENV" "$BT_PVIMG" reproduce mini --offline \
 	--recipes "$BT_HOME/recipes" --keyring "$MI_KEY" --out "$MI_OUT" >"$TMP/out" 2>"$TMP/err" </dev/null &
 job=$! n=0
-until ls "$scratch"/pvimg-reproduce.*/1/cache/pvimg/work >/dev/null 2>&1 || ! kill -0 "$job" 2>/dev/null || [ "$n" -gt 600 ]; do
+until ls "$scratch"/pvimg-reproduce.*/*/cache/work/* >/dev/null 2>&1 || ! kill -0 "$job" 2>/dev/null || [ "$n" -gt 600 ]; do
 	n=$((n + 1))
 	sleep 0.1
 done
@@ -49,5 +49,5 @@ bt_is "from a lock and the store alone: exit status" "$MI_RC" 0
 bt_is "the next run removes what another left" "$(ls -A "$scratch")" pvimg-reproduce.kept
 rm "$BT_HOME/recipes/mini.lock"
 mi_pvimg reproduce mini --offline --keyring "$MI_KEY" --out "$MI_OUT"
-bt_is "offline without a lock is refused" "$MI_RC $(grep -c '^pvimg: mini: .*lock' "$TMP/err")" "2 1"
+bt_is "offline without a lock is refused" "$MI_RC $(grep -c '^pvimg: mini: .*lock' "$TMP/err")" "3 1"
 mi_verdict
