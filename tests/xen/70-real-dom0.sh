@@ -61,13 +61,14 @@ export PATH="$PATH:/usr/sbin:/sbin" HOME=/root
 systemctl start xen || service xen start
 say "xen $(xl info | sed -n 's/^xen_version *: //p')"
 ln -s /dev/vdc debian-2g.raw
+ln -s /mnt/pvimg /pvimg	# where it says that its data are
 
 # Emulation may kill a sound guest (ARCHITECTURE.md, "Stumbles"); the driver xl has no second tries of its own.
 mkdir out
 for try in 1 2 3; do
 	rc=0
 	/mnt/pvimg/bin/pvimg verify /mnt/debian-2g.raw --format raw --no-load --cache /mnt/cache --out /mnt/out \
-		--deadline 420 >verify.log 2>&1 || rc=$?
+		--deadline 240 >verify.log 2>&1 || rc=$?
 	[ "$rc" -eq 5 ] && grep -q 'did not boot' verify.log || break
 	say "note: verify, try $try: $(tail -1 verify.log)"
 done
@@ -88,7 +89,7 @@ state() {
 }
 for try in 1 2 3; do
 	xl create guest.cfg
-	until=$(($(date +%s) + 300))
+	until=$(($(date +%s) + 240))
 	while [ "$(date +%s)" -lt "$until" ] && ! guest "$@" true; do sleep 5; done
 	guest "$@" true && break
 	say "note: the guest, try $try: no login"
