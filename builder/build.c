@@ -71,6 +71,9 @@ static int run_stages(struct build *b, struct pv_error *err)
 	const struct pv_prepared *prepared = &b->prepared;
 
 	uint64_t memory = b->req->on_disk ? 0 : tree_space(&prepared->plan);
+	if (pv_turn_take(b->req->turn, PV_TURN_NONE, 0, err) < 0 || pv_stagecache_claim(b->cache, b->req->log, err) < 0 ||
+	    pv_turn_take(b->req->turn, PV_TURN_WORK, memory, err) < 0)
+		return -1;
 	if (pv_workdir_create(b->req->paths->cache_dir, b->req->recipe->name, memory, &tree, err) < 0)
 		return -1;
 	pv_autofree char *root = pv_path_join(tree.path, "root");
@@ -85,6 +88,7 @@ static int run_stages(struct build *b, struct pv_error *err)
 	if (rc == 0)
 		rc = pv_stages_run(&run, err);
 	pv_repack_free(run.repack);
+	pv_stagecache_unclaim(b->cache);
 	return rc;
 }
 
@@ -251,6 +255,8 @@ static void keep_failed(const struct build *b, const struct pv_error *cause)
 
 static int accept_result(struct build *b, struct pv_error *err)
 {
+	if (pv_turn_take(b->req->turn, PV_TURN_PROOF, 0, err) < 0)
+		return -1;
 	pv_log_stage_begin(b->req->log, b->req->recipe->name, "verify");
 	pv_report_stage_begin(b->report, "verify");
 	int rc = b->req->accept(b->req->accept_ctx, b->hidden, b->report, err);

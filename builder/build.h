@@ -12,6 +12,7 @@
 #include "plan.h"
 #include "prepare.h"
 #include "store.h"
+#include "turns.h"
 
 struct pv_cacheremote;
 struct pv_report;
@@ -29,6 +30,7 @@ struct pv_build_request {
 	struct pv_fetch *fetch;
 	struct pv_objects *objects;		/* NULL: nothing is kept or reused */
 	struct pv_cacheremote *remote;		/* NULL: none */
+	struct pv_turn *turn;			/* asked before the stages, and before accept; NULL: builds alone */
 	struct pv_log *log;			/* its file is the result's build.log meanwhile, and none afterwards */
 	bool allow_older;
 	enum pv_lock_use lock_use;

@@ -23,7 +23,7 @@ struct pv_opts {
 	const char *allowed_signers, *identity;
 	const char *cache_remote, *cache_signers, *cache_key, *cache_credentials;
 	uint64_t memory, cache_limit;	/* bytes; 0: not said, as are the numbers below */
-	unsigned jobs, vcpus, deadline_s, keep;
+	unsigned jobs, vcpus, deadline_s, keep, parallel;
 	bool json, verbose, no_wait, allow_older, explain, all, no_verify, no_load, no_saved, on_disk, pad;
 	bool locked, no_lock, offline, update, unverified, cache_push;
 };

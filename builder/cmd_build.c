@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pvimg build: loads all recipes named, then builds one after the other. */
+/* pvimg build: loads all recipes named, then builds them; several side by side, each in a process of its own. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +9,33 @@
 #include "cmd.h"
 #include "collect.h"
 #include "fsutil.h"
+#include "host.h"
 #include "ns.h"
 #include "recipe.h"
 #include "report.h"
+#include "turns.h"
 #include "verify.h"
+#include "workdir.h"
+
+/* What a process needs to build. */
+struct session {
+	const struct pv_cmd_ctx *ctx;
+	struct pv_store *store;
+	struct pv_fetch *fetch;
+	struct pv_objects *objects;		/* NULL: nothing is kept or reused */
+	struct pv_cacheremote *remote;
+	struct pv_turn *turn;			/* NULL: it builds alone */
+};
+
+static void session_done(struct session *s)
+{
+	pv_cacheremote_freep(&s->remote);
+	pv_objects_freep(&s->objects);		/* and with it the lock */
+	pv_fetch_freep(&s->fetch);
+	pv_store_freep(&s->store);
+}
+
+#define autosession __attribute__((cleanup(session_done))) struct session
 
 struct proof {
 	const struct pv_cmd_ctx *ctx;
@@ -60,17 +83,16 @@ static int check_proofs(const struct pv_cmd_ctx *ctx, const struct pv_recipe *re
 	return 0;
 }
 
-static int build_one(const struct pv_cmd_ctx *ctx, const struct pv_recipe *recipe, struct pv_store *store,
-		     struct pv_fetch *fetch, struct pv_objects *objects, struct pv_cacheremote *remote,
-		     struct pv_error *err)
+static int build_one(const struct session *s, const struct pv_recipe *recipe, struct pv_error *err)
 {
+	const struct pv_cmd_ctx *ctx = s->ctx;
 	const char *out = ctx->paths.out_dir, *name = recipe->name;
 	struct pv_verify_request ask;
 	struct proof proof = { ctx, name, &ask };
 	bool proven = to_be_proven(ctx, recipe);
 	const struct pv_build_request req = {
-		.recipe = recipe, .paths = &ctx->paths, .dir = out, .name = name, .store = store, .fetch = fetch,
-		.objects = objects, .remote = remote,
+		.recipe = recipe, .paths = &ctx->paths, .dir = out, .name = name, .store = s->store, .fetch = s->fetch,
+		.objects = s->objects, .remote = s->remote, .turn = s->turn,
 		.log = ctx->log, .allow_older = ctx->opts.allow_older, .lock_use = pv_cmd_lock_use(ctx),
 		.no_wait = ctx->opts.no_wait,
 		.on_disk = ctx->opts.on_disk,
@@ -138,31 +160,93 @@ static int open_remote(const struct pv_opts *opts, const struct pv_store *store,
 	return 0;
 }
 
-static int build_all(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipes, size_t n, struct pv_error *err)
+static int session_begin(const struct pv_cmd_ctx *ctx, struct session *ret, struct pv_error *err)
 {
-	pv_autostore *store = NULL;
-	pv_autofetch *fetch = NULL;
-	pv_autoobjects *objects = NULL;
-	pv_autocacheremote *remote = NULL;
+	autosession s = { .ctx = ctx };
 	pv_autoerror cause = PV_ERROR_INIT;
 
-	if (check_proofs(ctx, recipes, n, err) < 0)
-		return -1;
-	if (pv_build_begin(&ctx->paths, ctx->opts.jobs, ctx->log, &store, &fetch, err) < 0 ||
-	    open_remote(&ctx->opts, store, &remote, err) < 0)
+	if (pv_build_begin(&ctx->paths, ctx->opts.jobs, ctx->log, &s.store, &s.fetch, err) < 0 ||
+	    open_remote(&ctx->opts, s.store, &s.remote, err) < 0)
 		return -1;
 	if (ctx->opts.offline)
-		pv_fetch_set_offline(fetch);
-	if (pv_objects_open(ctx->paths.cache_dir, store, &objects, &cause) < 0)
+		pv_fetch_set_offline(s.fetch);
+	if (pv_objects_open(ctx->paths.cache_dir, s.store, &s.objects, &cause) < 0)
 		pv_log_warn(ctx->log, "nothing is kept or reused: %s", cause.text);
-	for (size_t i = 0; i < n; i++)
-		if (build_one(ctx, &recipes[i], store, fetch, objects, remote, err) < 0)
-			return -1;
-	bool kept = objects != NULL;
-	pv_objects_freep(&objects);	/* and with it the lock */
-	if (kept)
-		collect(ctx);
+	*ret = s;
+	s = (struct session){ .ctx = ctx };
 	return 0;
+}
+
+/* --- several --- */
+
+struct many {
+	struct pv_cmd_ctx *ctx;
+	const struct pv_recipe *recipes;
+	bool *built;
+	size_t nfailed, first_failed;
+	struct pv_error first;			/* of the first on the command line that failed */
+};
+
+static int build_beside_others(void *arg, size_t job, struct pv_turn *turn, struct pv_error *err)
+{
+	struct many *many = arg;
+	autosession s = { .ctx = many->ctx };
+
+	pv_log_share(many->ctx->log, many->recipes[job].name);
+	if (pv_turn_take(turn, PV_TURN_PLAN, 0, err) < 0 || session_begin(many->ctx, &s, err) < 0)
+		return -1;
+	s.turn = turn;
+	return build_one(&s, &many->recipes[job], err);
+}
+
+static void note_end(void *arg, size_t job, const struct pv_error *cause)
+{
+	struct many *many = arg;
+
+	many->built[job] = !cause;
+	if (!cause || cause->kind == PV_ERR_SIGINT || cause->kind == PV_ERR_SIGTERM)
+		return;
+	pv_log_warn(many->ctx->log, "%s is not built: %s", many->recipes[job].name, cause->text);
+	if (many->nfailed++ == 0 || job < many->first_failed) {
+		many->first_failed = job;
+		pv_error_set(&many->first, cause->kind, "%s", cause->text);
+	}
+}
+
+static int build_many(struct many *many, size_t n, struct pv_error *err)
+{
+	const unsigned asked = many->ctx->opts.parallel;
+	const struct pv_turn_limits limits = { .slots = asked ? asked : pv_host_cpus(), .memory = pv_workdir_memory() };
+
+	if (pv_turns_run(n, &limits, build_beside_others, note_end, many, err) < 0)
+		return -1;
+	if (many->nfailed == 0)
+		return 0;
+	return pv_error_set(err, many->first.kind, "%zu of %zu images are not built; %s: %s", many->nfailed, n,
+			    many->recipes[many->first_failed].name, many->first.text);
+}
+
+static int build_all(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipes, size_t n, bool *built, struct pv_error *err)
+{
+	autosession s = { .ctx = ctx };
+
+	if (check_proofs(ctx, recipes, n, err) < 0 || session_begin(ctx, &s, err) < 0)
+		return -1;
+	bool kept = s.objects != NULL;
+	int rc = 0;
+	if (n == 1) {
+		rc = build_one(&s, &recipes[0], err);
+		built[0] = rc == 0;
+		session_done(&s);
+	} else if (n > 1) {
+		struct many many = { .ctx = ctx, .recipes = recipes, .built = built };
+		session_done(&s);	/* each process has its own */
+		rc = build_many(&many, n, err);
+		pv_error_clear(&many.first);
+	}
+	if (kept && rc == 0)
+		collect(ctx);
+	return rc;
 }
 
 static int find_names(const struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_strv *ret, struct pv_error *err)
@@ -204,14 +288,15 @@ int pv_cmd_build(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error 
 	if (check_remote(&ctx->opts, err) < 0 || find_names(ctx, argc, argv, &names, err) < 0)
 		return -1;
 	struct pv_recipe *recipes = pv_xcalloc(names.n + 1, sizeof(*recipes));
+	pv_autofree bool *built = pv_xcalloc(names.n + 1, sizeof(*built));
 	int rc = load_all(ctx, &names, recipes, &n, err);
 	if (rc == 0)
 		rc = pv_ns_enter(err);
 	if (rc == 0)
-		rc = build_all(ctx, recipes, n, err);
+		rc = build_all(ctx, recipes, n, built, err);
 	for (size_t i = 0; i < n; i++) {
 		pv_autofree char *path = pv_fmt("%s/%s/%s.raw", ctx->paths.out_dir, recipes[i].name, recipes[i].name);
-		if (rc == 0)
+		if (built[i])
 			pv_log_result(ctx->log, recipes[i].name, path);
 		pv_recipe_done(&recipes[i]);
 	}

@@ -3,6 +3,7 @@
 #include "host.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -184,6 +185,14 @@ int pv_host_memory(uint64_t *ret_bytes, struct pv_error *err)
 	}
 	*ret_bytes = bytes;
 	return 0;
+}
+
+unsigned pv_host_cpus(void)
+{
+	cpu_set_t set;
+	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+
+	return n > 0 ? (unsigned)n : 1;
 }
 
 enum pv_host_xen pv_host_xen(void)

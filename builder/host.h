@@ -35,6 +35,8 @@ int pv_host_version_cmp(const char *a, const char *b);
 
 /* Memory that a tmpfs may take without swapping: MemAvailable, or less where a memory cgroup of ours says so. */
 int pv_host_memory(uint64_t *ret_bytes, struct pv_error *err) PV_MUST_CHECK;
+/* Processors that this process may run on; 1 at least. */
+unsigned pv_host_cpus(void);
 /* MemAvailable in the text of /proc/meminfo, in bytes. For tests. */
 int pv_host_meminfo_parse(const char *text, uint64_t *ret_bytes) PV_MUST_CHECK;
 

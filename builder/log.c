@@ -31,6 +31,7 @@ struct pv_log {
 	bool verbose;
 	bool live_shown;	/* a live line is on the terminal, the cursor at its end */
 	FILE *file;
+	char *shared;		/* the image that messages name; NULL: those of one process need not */
 	uint64_t started;
 	bool in_stage;
 	char *image, *stage;
@@ -67,9 +68,21 @@ void pv_log_free(struct pv_log *log)
 		return;
 	live_erase(log);
 	pv_fclosep(&log->file);
+	free(log->shared);
 	free(log->image);
 	free(log->stage);
 	free(log);
+}
+
+void pv_log_share(struct pv_log *log, const char *image)
+{
+	if (!log)
+		return;
+	live_erase(log);
+	if (log->mode == PV_LOG_LIVE)
+		log->mode = PV_LOG_PLAIN;
+	free(log->shared);
+	log->shared = pv_fmt("%s: ", image);
 }
 
 void pv_log_freep(struct pv_log **log)
@@ -143,10 +156,15 @@ static void say(struct pv_log *log, const char *event, const char *prefix, bool 
 	file_line(log, line);
 	if (!shown)
 		return;
-	if (log->mode == PV_LOG_JSON)
-		json_line(json_pack("{s:s, s:s}", "event", event, "text", text));
-	else
-		terminal_line(log, line);
+	pv_autofree char *named = pv_fmt("%s%s", log->shared && !pv_starts(text, log->shared) ? log->shared : "", line);
+	if (log->mode != PV_LOG_JSON) {
+		terminal_line(log, named);
+		return;
+	}
+	json_t *object = json_pack("{s:s, s:s}", "event", event, "text", text);
+	if (log->shared)
+		json_object_set_new(object, "image", json_stringn(log->shared, strlen(log->shared) - strlen(": ")));
+	json_line(object);
 }
 
 void pv_log_info(struct pv_log *log, const char *fmt, ...)

@@ -26,6 +26,9 @@ void pv_log_free(struct pv_log *log);		/* wipes live lines; NULL is fine */
 void pv_log_freep(struct pv_log **log);
 #define pv_autolog __attribute__((cleanup(pv_log_freep))) struct pv_log
 
+/* From here on several processes write side by side, each of them for one image: messages name it, nothing is rewritten. */
+void pv_log_share(struct pv_log *log, const char *image);
+
 /* From here on everything, debug and children's output too, also goes to this file (made or emptied), each line with
  * seconds since the start. Closed by the next call or by free; NULL closes. */
 int pv_log_file(struct pv_log *log, const char *path, struct pv_error *err) PV_MUST_CHECK;

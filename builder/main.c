@@ -27,6 +27,7 @@ enum {
 	KEY_CACHE_CREDENTIALS,
 	KEY_CACHE_PUSH,
 	KEY_CACHE_KEY,
+	KEY_PARALLEL,
 };
 
 /* Which commands take an option. */
@@ -119,6 +120,7 @@ static const struct option_row options[] = {
 	  FOR_MANIFEST | FOR_PUBLISH },
 	{ "set", "KEY=VALUE", "another value for a recipe's key; may be repeated", 'x', FOR_RECIPE },
 	{ "jobs", "N", "downloads at the same time (default: 8)", 'j', FOR_RECIPE | FOR_BOOT },
+	{ "parallel", "N", "images made at the same time (default: as many as fit)", KEY_PARALLEL, FOR_BUILD },
 	{ "allow-older", NULL, "take an archive that is older than one seen before", 'A', FOR_RECIPE },
 	{ "on-disk", NULL, "keep the system's tree on disk, also where memory would do", 'T', FOR_BUILD },
 	{ "as-user", "USER", "root: who builds the second time (default: one found)", 'U', FOR_REPRODUCE },
@@ -300,6 +302,7 @@ static int take_option(struct pv_opts *opts, int key, const char *value, struct 
 			return pv_error_set(err, PV_ERR_USAGE, "--cache-limit %s: a size is wanted, as in 20GiB", value);
 		return 0;
 	case 'j': return take_number(key, value, 64, &opts->jobs, err);
+	case KEY_PARALLEL: return take_number(key, value, 64, &opts->parallel, err);
 	case 'C': return take_number(key, value, PV_SIZING_MAX_VCPUS, &opts->vcpus, err);
 	case 'D': return take_number(key, value, 86400, &opts->deadline_s, err);
 	default:

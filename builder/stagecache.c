@@ -17,6 +17,7 @@
 #include "proc.h"
 #include "snapshot.h"
 #include "stage.h"
+#include "stageclaim.h"
 #include "stagekey.h"
 
 enum { STAGES_SYSTEM = 3, STAGES_CONFIGURE = 4 };
@@ -41,6 +42,7 @@ struct pv_stagecache {
 	struct pv_openwatch *watch;
 	struct pv_strv watched;			/* paths of files of overlays */
 	struct pv_snapshot_list *list;		/* the tree as it was before configure */
+	struct pv_stageclaim system_claim, configure_claim;
 };
 
 /* --- looking --- */
@@ -145,6 +147,7 @@ int pv_stagecache_new(const struct pv_plan *plan, const struct pv_paths *paths, 
 {
 	pv_autostagecache *cache = pv_xcalloc(1, sizeof(*cache));
 
+	cache->system_claim = cache->configure_claim = (struct pv_stageclaim)PV_STAGECLAIM_INIT;
 	cache->plan = plan;
 	cache->paths = paths;
 	cache->objects = objects;
@@ -162,6 +165,7 @@ void pv_stagecache_free(struct pv_stagecache *cache)
 {
 	if (!cache)
 		return;
+	pv_stagecache_unclaim(cache);
 	pv_overlay_set_done(&cache->overlays);
 	pv_cachekey_done(&cache->system_key);
 	pv_cachekey_done(&cache->configure_key);
@@ -207,6 +211,53 @@ const char *pv_stagecache_system(const struct pv_stagecache *cache)
 const char *pv_stagecache_configure(const struct pv_stagecache *cache)
 {
 	return cache->configured;
+}
+
+/* --- who makes them --- */
+
+int pv_stagecache_claim(struct pv_stagecache *cache, struct pv_log *log, struct pv_error *err)
+{
+	const char *image;
+
+	if (!cache || !cache->objects)
+		return 0;
+	image = cache->plan->name;
+	if (!cache->has_system) {
+		if (pv_stageclaim_take(&cache->system_claim, cache->objects, "system", cache->system, true, log, image, err) < 0)
+			return -1;
+		find_system(cache);
+		if (!cache->has_system)
+			return 0;
+		pv_stageclaim_drop(&cache->system_claim);
+		find_configured(cache);
+	}
+	if (cache->configured)
+		return 0;
+	if (pv_stageclaim_take(&cache->configure_claim, cache->objects, "configure", cache->configure, true, log, image, err) < 0)
+		return -1;
+	find_configured(cache);
+	if (cache->configured)
+		pv_stageclaim_drop(&cache->configure_claim);
+	return 0;
+}
+
+void pv_stagecache_unclaim(struct pv_stagecache *cache)
+{
+	if (!cache)
+		return;
+	pv_stageclaim_drop(&cache->system_claim);
+	pv_stageclaim_drop(&cache->configure_claim);
+}
+
+/* Who waited for system waits for configure next. Not waiting here: another build may have it and wait for this one's turn. */
+static int hand_on(struct pv_stagecache *cache, struct pv_log *log, struct pv_error *err)
+{
+	if (cache->system_claim.fd >= 0 &&
+	    pv_stageclaim_take(&cache->configure_claim, cache->objects, "configure", cache->configure, false, log,
+			       cache->plan->name, err) < 0)
+		return -1;
+	pv_stageclaim_drop(&cache->system_claim);
+	return 0;
 }
 
 /* --- the trees --- */
@@ -539,6 +590,8 @@ int pv_stagecache_keep_system(struct pv_stagecache *cache, struct pv_run *run, s
 			return -1;
 		if (record.nfiles == 1)
 			note_object(cache, &record);
+		if (hand_on(cache, run->log, err) < 0)
+			return -1;
 	}
 	return note_tree(cache, run, err);
 }
@@ -566,5 +619,7 @@ int pv_stagecache_keep_configure(struct pv_stagecache *cache, struct pv_run *run
 	copy_key(&cache->configure_key, &record.key);
 	note_seen(cache, &record.seen);
 	cache->configured = configure_name(cache, &record.seen);
-	return keep(cache, run, cache->configured, &record, cache->list, err);
+	int rc = keep(cache, run, cache->configured, &record, cache->list, err);
+	pv_stagecache_unclaim(cache);
+	return rc;
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "error.h"
+#include "log.h"
 #include "objects.h"
 #include "overlay_set.h"
 #include "plan.h"
@@ -38,6 +39,12 @@ void pv_stagecache_share(struct pv_stagecache *cache, struct pv_cacheremote *rem
 /* Brings what is missing here from there, so that it is found as if it had been made here. Whatever goes wrong is one warning
  * of the log; interruption is an error. */
 int pv_stagecache_pull(struct pv_stagecache *cache, struct pv_run *run, struct pv_error *err) PV_MUST_CHECK;
+
+/* Before the stages run: says what this build is going to make. Where another build makes just that, here or in another process,
+ * waits for it and finds it. Holds a claim afterwards for the first that is missing, until it is kept or given up. Never to be
+ * called with a turn in hand (turns.h). Errors: interruption alone. A NULL cache: nothing. */
+int pv_stagecache_claim(struct pv_stagecache *cache, struct pv_log *log, struct pv_error *err) PV_MUST_CHECK;
+void pv_stagecache_unclaim(struct pv_stagecache *cache);
 
 /* The lines of what a record of configure has seen (`before`), as they are now. */
 void pv_stagecache_seen(const struct pv_stagecache *cache, const struct pv_cachekey *before, struct pv_cachekey *ret);

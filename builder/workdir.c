@@ -20,14 +20,19 @@
 
 enum { MIB = 1 << 20, RESERVE_MIN = 512 * MIB };
 
-static bool fits_memory(uint64_t bytes)
+uint64_t pv_workdir_memory(void)
 {
 	uint64_t have, reserve;
 
-	if (bytes == 0 || pv_host_memory(&have, NULL) < 0)
-		return false;
+	if (pv_host_memory(&have, NULL) < 0)
+		return 0;
 	reserve = have / 4 > RESERVE_MIN ? have / 4 : RESERVE_MIN;
-	return have > reserve && bytes <= have - reserve;
+	return have > reserve ? have - reserve : 0;
+}
+
+static bool fits_memory(uint64_t bytes)
+{
+	return bytes > 0 && bytes <= pv_workdir_memory();
 }
 
 static int check_disk(const char *path, uint64_t bytes, struct pv_error *err)

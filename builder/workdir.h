@@ -25,6 +25,9 @@ struct pv_workdir {
 int pv_workdir_create(const char *cache_dir, const char *name, uint64_t bytes, struct pv_workdir *ret,
 		      struct pv_error *err) PV_MUST_CHECK;
 
+/* How much memory work folders may take now, beyond that reserve; 0: none, or not known. */
+uint64_t pv_workdir_memory(void);
+
 /* Unmounts or removes it and its lock; idempotent. Errors are left to the next sweep. */
 void pv_workdir_free(struct pv_workdir *wd);
 #define pv_autoworkdir __attribute__((cleanup(pv_workdir_free))) struct pv_workdir
