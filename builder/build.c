@@ -71,7 +71,8 @@ static int run_stages(struct build *b, struct pv_error *err)
 	const struct pv_prepared *prepared = &b->prepared;
 
 	uint64_t memory = b->req->on_disk ? 0 : tree_space(&prepared->plan);
-	if (pv_turn_take(b->req->turn, PV_TURN_NONE, 0, err) < 0 || pv_stagecache_claim(b->cache, b->req->log, err) < 0 ||
+	if (pv_turn_take(b->req->turn, PV_TURN_NONE, 0, err) < 0 ||
+	    pv_stagecache_claim(b->cache, b->req->log, err) < 0 ||
 	    pv_turn_take(b->req->turn, PV_TURN_WORK, memory, err) < 0)
 		return -1;
 	if (pv_workdir_create(b->req->paths->cache_dir, b->req->recipe->name, memory, &tree, err) < 0)

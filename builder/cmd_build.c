@@ -226,7 +226,8 @@ static int build_many(struct many *many, size_t n, struct pv_error *err)
 			    many->recipes[many->first_failed].name, many->first.text);
 }
 
-static int build_all(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipes, size_t n, bool *built, struct pv_error *err)
+static int build_all(struct pv_cmd_ctx *ctx, const struct pv_recipe *recipes, size_t n, bool *built,
+		     struct pv_error *err)
 {
 	autosession s = { .ctx = ctx };
 

@@ -223,7 +223,8 @@ int pv_stagecache_claim(struct pv_stagecache *cache, struct pv_log *log, struct 
 		return 0;
 	image = cache->plan->name;
 	if (!cache->has_system) {
-		if (pv_stageclaim_take(&cache->system_claim, cache->objects, "system", cache->system, true, log, image, err) < 0)
+		if (pv_stageclaim_take(&cache->system_claim, cache->objects, "system", cache->system, true, log, image,
+				       err) < 0)
 			return -1;
 		find_system(cache);
 		if (!cache->has_system)
@@ -233,7 +234,8 @@ int pv_stagecache_claim(struct pv_stagecache *cache, struct pv_log *log, struct 
 	}
 	if (cache->configured)
 		return 0;
-	if (pv_stageclaim_take(&cache->configure_claim, cache->objects, "configure", cache->configure, true, log, image, err) < 0)
+	if (pv_stageclaim_take(&cache->configure_claim, cache->objects, "configure", cache->configure, true, log, image,
+			       err) < 0)
 		return -1;
 	find_configured(cache);
 	if (cache->configured)
@@ -249,7 +251,8 @@ void pv_stagecache_unclaim(struct pv_stagecache *cache)
 	pv_stageclaim_drop(&cache->configure_claim);
 }
 
-/* Who waited for system waits for configure next. Not waiting here: another build may have it and wait for this one's turn. */
+/* Who waited for system waits for configure next. No waiting here: another build may have it and wait for this one's
+ * turn. */
 static int hand_on(struct pv_stagecache *cache, struct pv_log *log, struct pv_error *err)
 {
 	if (cache->system_claim.fd >= 0 &&

@@ -40,9 +40,9 @@ void pv_stagecache_share(struct pv_stagecache *cache, struct pv_cacheremote *rem
  * of the log; interruption is an error. */
 int pv_stagecache_pull(struct pv_stagecache *cache, struct pv_run *run, struct pv_error *err) PV_MUST_CHECK;
 
-/* Before the stages run: says what this build is going to make. Where another build makes just that, here or in another process,
- * waits for it and finds it. Holds a claim afterwards for the first that is missing, until it is kept or given up. Never to be
- * called with a turn in hand (turns.h). Errors: interruption alone. A NULL cache: nothing. */
+/* Before the stages run: says what this build is going to make. Where another build makes just that, here or in another
+ * process, waits for it and finds it. Holds a claim afterwards for the first that is missing, until it is kept or given
+ * up. Never to be called with a turn in hand (turns.h). Errors: interruption alone. A NULL cache: nothing. */
 int pv_stagecache_claim(struct pv_stagecache *cache, struct pv_log *log, struct pv_error *err) PV_MUST_CHECK;
 void pv_stagecache_unclaim(struct pv_stagecache *cache);
 

@@ -9,16 +9,16 @@
 #include "log.h"
 #include "objects.h"
 
-/* A lock beside the record, stages/STAGE/KEY.lock; gone with the process that has it. Nothing is wrong without one: then a result
- * is made twice. */
+/* A lock beside the record, stages/STAGE/KEY.lock; gone with the process that has it. Nothing is wrong without one: then
+ * a result is made twice. */
 struct pv_stageclaim {
 	int fd;			/* -1: none */
 	char *path;
 };
 #define PV_STAGECLAIM_INIT { -1, 0 }
 
-/* Takes the claim. wait: for as long as another build has it, saying so; else what is taken stays taken and ours is none. A claim
- * that cannot be made is none. Errors: interruption alone. */
+/* Takes the claim. wait: for as long as another build has it, saying so; else what is taken stays taken and ours is
+ * none. A claim that cannot be made is none. Errors: interruption alone. */
 int pv_stageclaim_take(struct pv_stageclaim *claim, const struct pv_objects *objects, const char *stage, const char *key,
 		       bool wait, struct pv_log *log, const char *image, struct pv_error *err) PV_MUST_CHECK;
 void pv_stageclaim_drop(struct pv_stageclaim *claim);		/* idempotent */

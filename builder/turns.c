@@ -130,7 +130,8 @@ int pv_turn_take(struct pv_turn *turn, enum pv_turn_kind kind, uint64_t bytes, s
 	return 0;
 }
 
-static void __attribute__((noreturn)) run_job(const struct turns *t, size_t i, int fd, pid_t parent, pv_turns_job_fn *job)
+static void __attribute__((noreturn)) run_job(const struct turns *t, size_t i, int fd, pid_t parent,
+					      pv_turns_job_fn *job)
 {
 	struct pv_turn turn = { .fd = fd };
 	pv_autoerror cause = PV_ERROR_INIT, ignored = PV_ERROR_INIT;
@@ -268,7 +269,9 @@ int pv_turns_run(size_t n, const struct pv_turn_limits *limits, pv_turns_job_fn 
 	pv_autofree struct job *jobs = pv_xcalloc(n, sizeof(*jobs));
 	pv_autofree struct pv_turn_seat *seats = pv_xcalloc(n, sizeof(*seats));
 	pv_autofree struct pollfd *polls = pv_xcalloc(n, sizeof(*polls));
-	struct turns t = { .limits = limits, .n = n, .jobs = jobs, .seats = seats, .polls = polls, .end = end, .ctx = ctx };
+	struct turns t = {
+		.limits = limits, .n = n, .jobs = jobs, .seats = seats, .polls = polls, .end = end, .ctx = ctx,
+	};
 	int rc = 0;
 
 	for (size_t i = 0; i < n; i++)

@@ -47,7 +47,7 @@ _pvimg()
 		mapfile -t COMPREPLY < <(compgen -W "pvhvm hvm pvh pv" -- "$cur")
 		return
 		;;
-	--mirror | --security | --set | --jobs | --cache-limit | --cache-remote | --memory | --vcpus | --deadline | --to | --pin | --keep | --sign)
+	--mirror | --security | --set | --jobs | --parallel | --cache-limit | --cache-remote | --memory | --vcpus | --deadline | --to | --pin | --keep | --sign)
 		return
 		;;
 	esac
