@@ -10,7 +10,7 @@
 #include "digest.h"
 #include "error.h"
 #include "machine.h"
-#include "xapi_wire.h"
+#include "wire.h"
 
 /* What is published, for all targets alike; borrowed. */
 struct pv_publish {
@@ -20,7 +20,7 @@ struct pv_publish {
 	const char *const *formats;		/* as pv_export_check wants them; none: the target's own choice */
 	size_t nformats;
 	const char *sign;			/* a key that gpg knows; NULL: no signature */
-	struct pv_xapi_trust trust;		/* for targets with https */
+	struct pv_trust trust;		/* for targets with https */
 	unsigned keep;				/* images of this name that stay, the new one too; 0: the target's own choice */
 	/* How far a step is; what is a static word for it. */
 	void (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total);

@@ -333,7 +333,7 @@ static void tidy_after_failure(struct job *j, struct pv_error *err)
 
 	if (!j->touched)
 		return;
-	pv_xapi_wire_tidying(j->x.wire);
+	pv_wire_tidying(j->x.wire);
 	if (tidy(j, &own) == 0)
 		return;
 	pv_autofree char *words = pv_steal(&err->text);

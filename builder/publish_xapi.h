@@ -9,12 +9,12 @@
 #include "digest.h"
 #include "error.h"
 #include "machine.h"
-#include "xapi_wire.h"
+#include "wire.h"
 
 struct pv_publish_xapi {			/* borrowed */
 	const char *host;			/* "NAME[:PORT]" of any host of the pool */
 	const char *sr;				/* name or uuid of the storage; NULL: the pool's default */
-	struct pv_xapi_trust trust;
+	struct pv_trust trust;
 	const char *user, *password;
 	bool vhd;				/* by import_raw_vdi instead of an XVA; takes a file beside the image */
 	unsigned keep;				/* templates of this name that stay, the new one too; at least 1 */

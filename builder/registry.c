@@ -56,7 +56,7 @@ int pv_registry_new(const char *url, const char *credentials, struct pv_registry
 	if (*parts.user || *parts.password)
 		return pv_error_set(err, PV_ERR_USAGE, "%s: user and password are not for the URL but for a file",
 				    registry->shown);
-	if (!registry->secure && (!pv_streq(parts.scheme, "http") || !pv_registry_loopback(parts.host)))
+	if (!registry->secure && (!pv_streq(parts.scheme, "http") || !pv_url_loopback(parts.host)))
 		return pv_error_set(err, PV_ERR_USAGE, "%s: https is wanted (http only for this very host, 127.0.0.1)",
 				    registry->shown);
 	registry->repository = pv_xstrdup(*parts.path == '/' ? parts.path + 1 : parts.path);

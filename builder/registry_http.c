@@ -2,7 +2,6 @@
 /* One request to a registry: curl's settings, where bytes come from and go to, which headers matter. */
 #include "registry_http.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <string.h>
@@ -31,15 +30,6 @@ void pv_registry_call_done(struct pv_registry_call *call)
 {
 	pv_freep(&call->location);
 	pv_freep(&call->challenge);
-}
-
-bool pv_registry_loopback(const char *host)
-{
-	struct in_addr v4;
-
-	if (inet_pton(AF_INET, host, &v4) == 1)
-		return ntohl(v4.s_addr) >> 24 == 127;
-	return pv_streq(host, "::1") || pv_streq(host, "localhost");	/* curl resolves that one itself */
 }
 
 static size_t take_body(char *data, size_t one, size_t n, void *ctx)

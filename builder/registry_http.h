@@ -53,7 +53,4 @@ int pv_registry_token(struct pv_registry *registry, const char *challenge, const
 /* A parameter of a challenge (RFC 9110, 11.6.1), NULL when it has none. The caller frees. */
 char *pv_registry_parameter(const char *challenge, const char *name);
 
-/* http goes to loopback addresses only. */
-bool pv_registry_loopback(const char *host);
-
 #endif

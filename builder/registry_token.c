@@ -48,7 +48,7 @@ static bool realm_ok(const struct pv_registry *registry, const char *realm)
 	if (pv_url_split(realm, &url, &ignored) < 0 || *url.user)
 		return false;
 	return pv_streq(url.scheme, "https") ||
-	       (!registry->secure && pv_streq(url.scheme, "http") && pv_registry_loopback(url.host));
+	       (!registry->secure && pv_streq(url.scheme, "http") && pv_url_loopback(url.host));
 }
 
 static bool add_query(CURLU *url, const char *name, const char *value)

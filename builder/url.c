@@ -2,6 +2,7 @@
 /* Checks, splits, joins and hides URLs; checks the relative paths that an archive's fields name. */
 #include "url.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 
@@ -313,6 +314,15 @@ static const char *port_of(const struct pv_url *url)
 	if (*url->port)
 		return url->port;
 	return pv_streq(url->scheme, "https") ? "443" : "80";
+}
+
+bool pv_url_loopback(const char *host)
+{
+	struct in_addr v4;
+
+	if (inet_pton(AF_INET, host, &v4) == 1)
+		return ntohl(v4.s_addr) >> 24 == 127;
+	return pv_streq(host, "::1") || pv_streq(host, "[::1]") || pv_streq(host, "localhost");	/* curl resolves that itself */
 }
 
 bool pv_url_same_site(const char *a, const char *b)

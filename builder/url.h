@@ -37,6 +37,10 @@ char *pv_url_join(const char *base, const char *path);
 /* Same scheme, host and port (userinfo and path do not count). */
 bool pv_url_same_site(const char *a, const char *b);
 
+/* A host as URLs have it (an IPv6 address with or without []) that is this machine's own loopback, the one place to which
+ * plain http carries what must not be heard. */
+bool pv_url_loopback(const char *host);
+
 /* A path as the fields of an archive name them ("pool/main/a/apt/apt_2.6.1_amd64.deb"): relative, at most 1024 bytes,
  * parts of [A-Za-z0-9+._~%:=@-], none empty, none "." or "..", none longer than 255 bytes. */
 bool pv_url_path_ok(const char *path);

@@ -16,7 +16,7 @@
 int pv_xapi_pause(const struct pv_xapi *x, unsigned ms, struct pv_error *err)
 {
 	(void)poll(NULL, 0, (int)ms);
-	return pv_xapi_wire_is_tidying(x->wire) ? 0 : pv_proc_check_interrupt(err);
+	return pv_wire_is_tidying(x->wire) ? 0 : pv_proc_check_interrupt(err);
 }
 
 /* One try. */
@@ -85,14 +85,14 @@ static int go_to_master(struct pv_xapi *x, const char *port, struct pv_error *er
 	return pv_error_wrap(err, "the pool's master");
 }
 
-int pv_xapi_open(const char *host, const struct pv_xapi_trust *trust, const char *user, const char *password,
+int pv_xapi_open(const char *host, const struct pv_trust *trust, const char *user, const char *password,
 		 struct pv_xapi *ret, struct pv_error *err)
 {
 	pv_autoxapi x = { .user = user, .password = password };
 	pv_autourl url = { 0 };
 
 	if (pv_xapi_base(host, "", &x.base, err) < 0 || pv_url_split(x.base, &url, err) < 0 ||
-	    pv_xapi_wire_new(trust, &x.wire, err) < 0)
+	    pv_wire_new(trust, &x.wire, err) < 0)
 		return -1;
 	int rc = log_in(&x, err);
 	if (rc < 0 && pv_streq(x.fault.code, "HOST_IS_SLAVE"))
@@ -110,10 +110,10 @@ void pv_xapi_close(struct pv_xapi *x)
 		pv_autofree char *body = pv_xapi_request("session.logout", x->session, NULL);
 		pv_autojson *result = NULL;
 
-		pv_xapi_wire_tidying(x->wire);
+		pv_wire_tidying(x->wire);
 		(void)!call_once(x, "session.logout", body, &result, NULL);
 	}
-	pv_xapi_wire_free(x->wire);
+	pv_wire_free(x->wire);
 	x->wire = NULL;
 	pv_freep(&x->base);
 	pv_freep(&x->session);

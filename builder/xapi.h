@@ -18,7 +18,7 @@
 #define PV_XAPI_KEY_VERSION "pvimg-version"
 
 struct pv_xapi {
-	struct pv_xapi_wire *wire;
+	struct pv_wire *wire;
 	char *base;				/* of the master, "https://HOST:PORT" */
 	char *session;				/* a secret; NULL: not logged in */
 	const char *user, *password;		/* borrowed */
@@ -28,7 +28,7 @@ struct pv_xapi {
 
 /* Logs in at host ("NAME[:PORT]"), or at the master that it names (same port, same check of its certificate).
  * trust, user and password outlive the session. PV_ERR_ARCHIVE. */
-int pv_xapi_open(const char *host, const struct pv_xapi_trust *trust, const char *user, const char *password,
+int pv_xapi_open(const char *host, const struct pv_trust *trust, const char *user, const char *password,
 		 struct pv_xapi *ret, struct pv_error *err) PV_MUST_CHECK;
 /* Logs out, as far as that is possible. */
 void pv_xapi_close(struct pv_xapi *x);

@@ -34,7 +34,7 @@ int pv_xapi_probe(struct pv_xapi *x, const char *path, const char *query, char *
 {
 	pv_autofree char *target = target_of(x, path, query, NULL);
 	pv_autoreply reply = { 0 };
-	const struct pv_xapi_put put = { .base = x->base, .target = target, .fd = -1 };
+	const struct pv_xapi_put put = { .base = x->base, .target = target };
 
 	/* A host that would take it finds an archive of no bytes: how it puts that does not matter, where it leads does. */
 	int rc = pv_xapi_wire_put(x->wire, &put, &reply, err);
@@ -146,7 +146,7 @@ static void stop_task(struct pv_xapi *x, const char *task)
 	pv_autojson *record = NULL;
 
 	if (pv_proc_interrupted())
-		pv_xapi_wire_tidying(x->wire);
+		pv_wire_tidying(x->wire);
 	if (pv_xapi_call_ref(x, "task.cancel", task, NULL, NULL, NULL) == 0)
 		(void)!await_task(x, task, STOP_POLLS, &record, NULL);
 }

@@ -156,12 +156,26 @@ static void test_paths(void **state)
 	assert_false(pv_url_path_ok(s.data));
 }
 
+static void test_loopback(void **state)
+{
+	static const char *const own[] = { "127.0.0.1", "127.255.0.9", "::1", "[::1]", "localhost" };
+	static const char *const foreign[] = { "", "126.0.0.1", "128.0.0.1", "127.1", "127.0.0.1.example", "localhost.example",
+					       "0.0.0.0", "::", "[::2]", "::ffff:127.0.0.1" };
+
+	(void)state;
+	for (size_t i = 0; i < PV_COUNT(own); i++)
+		assert_true(pv_url_loopback(own[i]));
+	for (size_t i = 0; i < PV_COUNT(foreign); i++)
+		assert_false(pv_url_loopback(foreign[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good), cmocka_unit_test(test_bad), cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_split), cmocka_unit_test(test_redacted),
 		cmocka_unit_test(test_bare_and_join), cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_loopback),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
