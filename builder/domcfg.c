@@ -31,12 +31,14 @@ static void add_text(struct pv_str *out, const char *key, const char *value)
 }
 
 /* target= comes last: it takes the rest of the words, commas and all. Files are served by the device model; the other
- * way, blkback over a loop device, needs loop devices and the host's hotplug scripts. */
+ * way, blkback over a loop device, needs loop devices and the host's hotplug scripts. The device model makes no
+ * disk of a file that is to be read only (QEMU 7.2 opens the file so, but not the format above it: "Block node is
+ * read-only"), so who gives a file must not mind. */
 static void add_disk(struct pv_str *out, const char *vdev, const char *format, bool writable, const char *target)
 {
-	const char *backend = pv_starts(target, "/dev/") && pv_streq(format, "raw") ? "phy" : "qdisk";
+	bool device = pv_streq(format, "raw");
 	pv_autofree char *words = pv_fmt("format=%s,vdev=%s,access=%s,backendtype=%s,target=%s", format, vdev,
-					 writable ? "rw" : "ro", backend, target);
+					 writable || !device ? "rw" : "ro", device ? "phy" : "qdisk", target);
 
 	add_quoted(out, words);
 	pv_str_addc(out, ',');
@@ -64,11 +66,11 @@ static void add_nvme(struct pv_str *out, unsigned n, const char *format, bool wr
 static void add_emulated_disks(struct pv_str *out, const struct pv_domcfg *cfg)
 {
 	pv_str_add(out, "device_model_args_hvm=[");
-	add_nvme(out, 0, cfg->root_format, true, cfg->root_target);
+	add_nvme(out, 0, cfg->format, true, cfg->root_target);
 	if (cfg->seed_target)
-		add_nvme(out, 1, "raw", false, cfg->seed_target);
+		add_nvme(out, 1, cfg->format, false, cfg->seed_target);
 	if (cfg->extra_target)
-		add_nvme(out, 2, "raw", false, cfg->extra_target);
+		add_nvme(out, 2, cfg->format, false, cfg->extra_target);
 	pv_str_add(out, "]\n");
 }
 
@@ -77,11 +79,11 @@ static void add_emulated_disks(struct pv_str *out, const struct pv_domcfg *cfg)
 static void add_disks(struct pv_str *out, const struct pv_guest *guest, const struct pv_domcfg *cfg)
 {
 	pv_str_add(out, "disk=[");
-	add_disk(out, guest->as == PV_AS_PVHVM ? "sda" : "xvda", cfg->root_format, true, cfg->root_target);
+	add_disk(out, guest->as == PV_AS_PVHVM ? "sda" : "xvda", cfg->format, true, cfg->root_target);
 	if (cfg->seed_target)
-		add_disk(out, "xvde", "raw", false, cfg->seed_target);
+		add_disk(out, "xvde", cfg->format, false, cfg->seed_target);
 	if (cfg->extra_target)
-		add_disk(out, "xvdf", "raw", false, cfg->extra_target);
+		add_disk(out, "xvdf", cfg->format, false, cfg->extra_target);
 	pv_str_add(out, "]\n");
 }
 

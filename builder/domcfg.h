@@ -9,9 +9,9 @@
 struct pv_domcfg {
 	const char *name;
 	const char *root_target;
-	const char *root_format;	/* "raw" or "qcow2" */
-	const char *seed_target;	/* raw, read-only; NULL: none */
-	const char *extra_target;	/* raw, read-only; NULL: none */
+	const char *seed_target;	/* NULL: none */
+	const char *extra_target;	/* NULL: none */
+	const char *format;		/* of all of them: "raw" devices, or "qcow2" files, which the guest may write to */
 	const char *bridge;		/* NULL: no network */
 	const char *mac;
 	const char *firmware;		/* path in dom0 of an OvmfXen image, for uefi */

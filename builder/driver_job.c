@@ -116,7 +116,7 @@ static int add_all(struct archive *a, const struct pv_guest *guest, struct pv_er
 	pv_autofree char *firmware = NULL, *config = NULL;
 	bool own_kernel = guest->as == PV_AS_PVH || guest->as == PV_AS_PV;
 	const struct pv_domcfg cfg = {
-		.name = "guest", .root_target = "/dev/vda", .root_format = "raw",
+		.name = "guest", .root_target = "/dev/vda", .format = "raw",
 		.seed_target = guest->seed ? "/dev/vdb" : NULL, .extra_target = guest->extra_disk ? "/dev/vdd" : NULL,
 		.bridge = PV_GUEST_BRIDGE, .mac = PV_GUEST_MAC, .firmware = guest->uefi ? "/job/firmware" : NULL,
 		.kernel = own_kernel ? "/job/kernel" : NULL, .initrd = own_kernel ? "/job/initrd" : NULL,

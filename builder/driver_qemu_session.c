@@ -26,7 +26,7 @@ enum { LOG_MAX = 1 << 22, WORDS_MAX = 300 };
 struct running {
 	struct pv_qemu_session *s;
 	struct pv_agent *own;
-	struct pv_wire wire;
+	struct pv_agent_wire wire;
 	struct pv_qmp *qmp;
 	struct pv_qemu_save save;
 	unsigned asked;			/* id of the restored dom0's command */
@@ -223,7 +223,7 @@ static int run_qemu(struct running *r, const struct pv_qemu_files *files, int mo
 	add_binds(r->s->dom0, r->s->machine->kvm, binds, &nbinds);
 	pv_qemu_args(r->s->machine, files, &argv);
 	const struct pv_proc_watch watches[] = {
-		pv_wire_watch(&r->wire),
+		pv_agent_wire_watch(&r->wire),
 		{ .fd = monitor, .want = pv_qmp_want, .ready = pv_qmp_ready, .ctx = r->qmp },
 	};
 	const struct pv_sandbox box = { .root = root, .host_tools = true, .binds = binds, .nbinds = nbinds };
@@ -253,7 +253,7 @@ static int run_with_sockets(struct pv_qemu_session *s, int ours[2], const int th
 	r.qmp = pv_qmp_new(pv_steal_fd(&ours[1]), &nothing);
 	r.save = (struct pv_qemu_save){ .qmp = r.qmp, .fd = s->save_fd };
 	r.own = own_agent(&r);
-	r.wire = (struct pv_wire){ .fd = ours[0], .agent = r.own };
+	r.wire = (struct pv_agent_wire){ .fd = ours[0], .agent = r.own };
 	int rc = run_qemu(&r, &files, monitor, &res, err);
 	s->save_error = pv_steal(&r.save.error);
 	pv_qemu_save_done(&r.save);

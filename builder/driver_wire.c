@@ -9,7 +9,7 @@
 
 static short wants(void *ctx)
 {
-	const struct pv_wire *wire = ctx;
+	const struct pv_agent_wire *wire = ctx;
 	size_t len = 0;
 
 	if (wire->agent)
@@ -18,7 +18,7 @@ static short wants(void *ctx)
 }
 
 /* Line by line: the one after this one may be somebody else's. */
-static void hear(struct pv_wire *wire, const char *data, size_t len)
+static void hear(struct pv_agent_wire *wire, const char *data, size_t len)
 {
 	while (len > 0) {
 		const char *newline = memchr(data, '\n', len);
@@ -33,7 +33,7 @@ static void hear(struct pv_wire *wire, const char *data, size_t len)
 
 static bool ready(void *ctx, short revents)
 {
-	struct pv_wire *wire = ctx;
+	struct pv_agent_wire *wire = ctx;
 	char buf[65536];
 	size_t len = 0;
 	ssize_t n;
@@ -54,7 +54,7 @@ static bool ready(void *ctx, short revents)
 	return wire->fd >= 0;
 }
 
-struct pv_proc_watch pv_wire_watch(struct pv_wire *wire)
+struct pv_proc_watch pv_agent_wire_watch(struct pv_agent_wire *wire)
 {
 	return (struct pv_proc_watch){ .fd = wire->fd, .want = wants, .ready = ready, .ctx = wire };
 }

@@ -8,12 +8,12 @@
 #include "agent.h"
 #include "proc.h"
 
-struct pv_wire {
+struct pv_agent_wire {
 	int fd;				/* a stream socket of ours; -1: at its end */
 	struct pv_agent *agent;		/* who hears and speaks now; may change after any line; NULL: nobody */
 };
 
 /* A watch of it; `wire` outlives it. */
-struct pv_proc_watch pv_wire_watch(struct pv_wire *wire);
+struct pv_proc_watch pv_agent_wire_watch(struct pv_agent_wire *wire);
 
 #endif

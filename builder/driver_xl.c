@@ -43,18 +43,43 @@ static int probe(const struct pv_guest *guest, struct pv_error *err)
 	return guest->uefi ? pv_driver_firmware(guest, &firmware, err) : 0;
 }
 
-/* What is written goes to a qcow2 file over the image, which the device model opens read-only. */
-static int make_overlay(const struct pv_guest *guest, const char *path, struct pv_error *err)
+/* What a guest writes goes to a qcow2 file over each disk, which the device model opens read-only. */
+struct overlays {
+	char *root, *seed, *extra;	/* NULL where the guest has no such disk */
+};
+
+static void overlays_done(struct overlays *o)
 {
-	pv_autofree char *image = realpath(guest->disk->path, NULL);
-	pv_autofree char *bytes = pv_fmt("%" PRIu64, guest->disk_size);
+	pv_freep(&o->root);
+	pv_freep(&o->seed);
+	pv_freep(&o->extra);
+}
+
+/* bytes 0: as large as the file. */
+static int make_overlay(const char *file, const char *format, uint64_t bytes, const char *path, struct pv_error *err)
+{
+	pv_autofree char *image = realpath(file, NULL);
+	pv_autofree char *size = bytes ? pv_fmt("%" PRIu64, bytes) : NULL;
 
 	if (!image)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", guest->disk->path);
-	const char *const argv[] = { "qemu-img", "create", "-q", "-f", "qcow2", "-F",
-				     pv_disk_format_name(guest->disk->format), "-b", image, path, bytes, NULL };
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", file);
+	const char *const argv[] = { "qemu-img", "create", "-q", "-f", "qcow2", "-F", format, "-b", image, path, size, NULL };
 	const struct pv_proc proc = { .argv = argv, .deadline_s = QEMU_IMG_S };
 	return pv_proc_check(&proc, PV_ERR_STAGE, err);
+}
+
+static int make_overlays(const struct pv_driver_run *run, struct overlays *ret, struct pv_error *err)
+{
+	const struct pv_guest *guest = run->guest;
+
+	ret->root = pv_path_join(run->work_dir, "overlay.qcow2");
+	ret->seed = guest->seed ? pv_path_join(run->work_dir, "seed.qcow2") : NULL;
+	ret->extra = guest->extra_disk ? pv_path_join(run->work_dir, "extra.qcow2") : NULL;
+	if (make_overlay(guest->disk->path, pv_disk_format_name(guest->disk->format), guest->disk_size, ret->root, err) < 0 ||
+	    (ret->seed && make_overlay(guest->seed, "raw", 0, ret->seed, err) < 0) ||
+	    (ret->extra && make_overlay(guest->extra_disk, "raw", 0, ret->extra, err) < 0))
+		return -1;
+	return 0;
 }
 
 static int write_text(const char *dir, const char *name, const char *text, struct pv_error *err)
@@ -65,7 +90,7 @@ static int write_text(const char *dir, const char *name, const char *text, struc
 }
 
 /* guest.cfg and env of the job folder. A bridge's name has at most 15 characters (IFNAMSIZ). */
-static int write_job(const struct pv_driver_run *run, const char *overlay, struct pv_error *err)
+static int write_job(const struct pv_driver_run *run, const struct overlays *disks, struct pv_error *err)
 {
 	const struct pv_guest *guest = run->guest;
 	pv_autofree char *firmware = NULL, *name = pv_fmt("pvimg-%d", (int)getpid()), *bridge = pv_fmt("pvi%d", (int)getpid());
@@ -75,8 +100,8 @@ static int write_job(const struct pv_driver_run *run, const char *overlay, struc
 	if (guest->uefi && pv_driver_firmware(guest, &firmware, err) < 0)
 		return -1;
 	const struct pv_domcfg cfg = {
-		.name = name, .root_target = overlay, .root_format = "qcow2", .seed_target = guest->seed,
-		.extra_target = guest->extra_disk, .bridge = bridge, .mac = PV_GUEST_MAC, .firmware = firmware,
+		.name = name, .root_target = disks->root, .seed_target = disks->seed, .extra_target = disks->extra,
+		.format = "qcow2", .bridge = bridge, .mac = PV_GUEST_MAC, .firmware = firmware,
 		.kernel = own_kernel ? kernel : NULL, .initrd = own_kernel ? initrd : NULL,
 	};
 	pv_autofree char *config = pv_domcfg_text(guest, &cfg);
@@ -100,7 +125,7 @@ static int take_wire(void *ctx, struct pv_error *err)
  * signal only if it does not. */
 struct at_work {
 	struct pv_agent *agent;
-	struct pv_wire wire;
+	struct pv_agent_wire wire;
 	unsigned ticks_left;		/* after `end` was sent; 0: it was not */
 };
 
@@ -136,7 +161,7 @@ static int run_agent(const struct pv_driver_run *run, struct pv_error *err)
 		return pv_error_errno(err, PV_ERR_HOST, errno, "cannot make a socket");
 	pv_autoclose int ours = pair[0], theirs = pair[1];
 	struct at_work w = { .agent = run->agent, .wire = { ours, run->agent } };
-	const struct pv_proc_watch watch = pv_wire_watch(&w.wire);
+	const struct pv_proc_watch watch = pv_agent_wire_watch(&w.wire);
 	const struct pv_proc proc = {
 		.argv = argv, .setup = take_wire, .setup_ctx = &theirs, .watches = &watch, .nwatches = 1,
 		/* Only the agent can take domain and bridge away. */
@@ -154,10 +179,10 @@ static int run_agent(const struct pv_driver_run *run, struct pv_error *err)
 
 static int run_driver(const struct pv_driver_run *run, struct pv_error *err)
 {
-	pv_autofree char *overlay = pv_path_join(run->work_dir, "overlay.qcow2");
+	__attribute__((cleanup(overlays_done))) struct overlays disks = { 0 };
 
 	pv_vars_set(run->facts, "accelerator", "xen");
-	if (make_overlay(run->guest, overlay, err) < 0 || write_job(run, overlay, err) < 0)
+	if (make_overlays(run, &disks, err) < 0 || write_job(run, &disks, err) < 0)
 		return -1;
 	return run_agent(run, err);
 }

@@ -10,7 +10,7 @@
 
 static const struct pv_guest pvhvm = { .as = PV_AS_PVHVM, .memory = (uint64_t)2048 << 20, .vcpus = 2 };
 static const struct pv_domcfg nested = {
-	.name = "guest", .root_target = "/dev/vda", .root_format = "raw", .seed_target = "/dev/vdb",
+	.name = "guest", .root_target = "/dev/vda", .format = "raw", .seed_target = "/dev/vdb",
 	.bridge = "xenbr0", .mac = "00:16:3e:77:00:02",
 };
 
@@ -115,13 +115,13 @@ static void test_files_and_quotes(void **state)
 	struct pv_domcfg cfg = nested;
 
 	cfg.root_target = "/tmp/a\"]\nkernel=\"/x,y' \\ \303\244.qcow2";
-	cfg.root_format = "qcow2";
-	cfg.seed_target = "/tmp/seed.img";
+	cfg.format = "qcow2";
+	cfg.seed_target = "/tmp/seed.qcow2";
 	cfg.bridge = NULL;
 	pv_autofree char *text = pv_domcfg_text(&pvhvm, &cfg);
 	has(text, "disk=[\"format=qcow2,vdev=sda,access=rw,backendtype=qdisk,"
 		  "target=/tmp/a\\\"]\\nkernel=\\\"/x,y' \\\\ \303\244.qcow2\","
-		  "\"format=raw,vdev=xvde,access=ro,backendtype=qdisk,target=/tmp/seed.img\",]");
+		  "\"format=qcow2,vdev=xvde,access=rw,backendtype=qdisk,target=/tmp/seed.qcow2\",]");
 	has_not(text, "vif");
 	has_not(text, "\nkernel");
 }

@@ -47,7 +47,7 @@ nographic = 1
 vnc = 0
 tsc_mode = "native"
 disk = [ "format=qcow2,vdev=sda,access=rw,backendtype=qdisk,target=/mnt/disk.qcow2",
-         "format=raw,vdev=xvde,access=ro,backendtype=qdisk,target=/mnt/seed.img" ]
+         "format=raw,vdev=xvde,access=rw,backendtype=qdisk,target=/mnt/seed.img" ]
 vif = [ "mac=00:16:3e:77:00:02,bridge=xenbr0" ]
 END
 cat >"$TMP/run" <<'END'
@@ -102,7 +102,9 @@ xl save saved /mnt/saved.state
 say "save exit $? seconds $(($(date +%s) - $(cat t0))) listed $(xl list | grep -c '^saved ')"
 date +%s >t0
 xl restore /mnt/saved.state
-say "restore exit $? seconds $(($(date +%s) - $(cat t0)))"
+rc=$?
+say "restore exit $rc seconds $(($(date +%s) - $(cat t0)))"
+[ "$rc" -eq 0 ] || tail -n 5 /var/log/xen/qemu-dm-saved* >>log
 until=$(($(date +%s) + 120))
 while [ "$(date +%s)" -lt "$until" ] && ! guest "$@" true; do sleep 5; done
 guest "$@" 'exec 3<>/dev/tcp/127.0.0.1/11211; printf "get k\r\n" >&3; read -r x <&3; read -r x <&3; echo "memcached ${x%?}" >&2; sync; sudo dd if=/dev/xvda of=/dev/null bs=1M count=8 iflag=direct status=none && echo "disk ok" >&2; cat /proc/sys/kernel/random/boot_id' >after 2>after.more
