@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # An ordinary user builds debian-2g from the real Debian archive (the mirror that this machine's apt uses, found by
 # pvimg itself), and independent programs find the image sound. Leaves it in out/test-images/debian-2g for the boot.
+# alone: what it leaves is what others begin with, and its time is printed
 # time limit: 1200
 set -eu
 # shellcheck source=tests/boot/common.sh

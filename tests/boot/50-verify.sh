@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # An ordinary user has the very image that 10-debian-build.sh made verified under Xen, load test and all: PVHVM, every check
 # green. The dom0 for it is made on the way, from the real archive. Not one byte of the image changes.
+# alone: a nested hypervisor under emulation, whose guest has a deadline
 # time limit: 900
 set -eu
 # shellcheck source=tests/boot/common.sh

@@ -68,7 +68,7 @@ mkdir out
 for try in 1 2 3; do
 	rc=0
 	/mnt/pvimg/bin/pvimg verify /mnt/debian-2g.raw --format raw --no-load --cache /mnt/cache --out /mnt/out \
-		--deadline 240 >verify.log 2>&1 || rc=$?
+		--deadline 600 >verify.log 2>&1 || rc=$?
 	[ "$rc" -eq 5 ] && grep -q 'did not boot' verify.log || break
 	say "note: verify, try $try: $(tail -1 verify.log)"
 done
