@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "cmd_fingerprint.h"
 #include "export.h"
 #include "fsutil.h"
 #include "machine.h"
@@ -125,8 +126,8 @@ static void print_result(const struct pv_cmd_ctx *ctx, const char *name, const s
 static int plan_all(const struct pv_strv *to, const struct pv_publish *what, struct targets *ret, struct pv_error *err)
 {
 	if (to->n == 0)
-		return pv_error_set(err, PV_ERR_USAGE, "--to URL is missing: xapi://HOST[:PORT][/STORAGE] or "
-				    "simplestreams:DIR");
+		return pv_error_set(err, PV_ERR_USAGE, "--to URL is missing: xapi://HOST[:PORT][/STORAGE], glance://CLOUD "
+				    "or simplestreams:DIR");
 	if (to->n > TARGETS_MAX)
 		return pv_error_set(err, PV_ERR_USAGE, "--to: %u targets at once at most", TARGETS_MAX);
 	for (size_t i = 0; i < to->n; i++) {
@@ -177,6 +178,9 @@ static int send_all(struct pv_cmd_ctx *ctx, const struct targets *targets, const
 int pv_cmd_publish(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error *err)
 {
 	const struct pv_opts *o = &ctx->opts;
+
+	if (o->show_fingerprint)
+		return pv_cmd_show_fingerprint(ctx, argv[0], err);
 	pv_autofree char *image = image_of(ctx, argv[0]);
 	pv_automachine machine = { .name = NULL };
 	pv_autostrv pins = PV_STRV_INIT, formats = PV_STRV_INIT;

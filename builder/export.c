@@ -147,26 +147,24 @@ static int hash_write(void *ctx, const struct pv_block *b, const void *slot, str
 	return 0;
 }
 
-static int find_seed(struct export *e, struct pv_error *err)
+int pv_export_seed(int fd, uint64_t size, const char *name, const struct pv_machine *machine, unsigned threads,
+		   char ret[PV_SHA256_HEX], struct pv_error *err)
 {
 	static const struct pv_block_step step = { sizeof(struct hash_slot), NULL, NULL, hash_run };
 
-	memcpy(e->seed, e->req->machine->seed, sizeof(e->seed));
-	if (*e->seed)
+	memcpy(ret, machine->seed, PV_SHA256_HEX);
+	if (*ret)
 		return 0;
 	pv_autodigest *d = pv_digest_new();
-	pv_autofree char *size = pv_fmt("%llu", (unsigned long long)e->size);
-	pv_digest_add(d, size, strlen(size) + 1);
+	pv_autofree char *bytes = pv_fmt("%llu", (unsigned long long)size);
+	pv_digest_add(d, bytes, strlen(bytes) + 1);
 	const struct pv_block_sink sink = { &step, hash_write, d };
-	const struct pv_blocks_request blocks = { .fd = e->fd,
-						  .size = e->size,
-						  .name = e->req->image,
-						  .sinks = &sink,
-						  .nsinks = 1,
-						  .threads = e->req->threads };
+	const struct pv_blocks_request blocks = {
+		.fd = fd, .size = size, .name = name, .sinks = &sink, .nsinks = 1, .threads = threads
+	};
 	if (pv_blocks_run(&blocks, err) < 0)
 		return -1;
-	pv_digest_hex(d, e->seed);
+	pv_digest_hex(d, ret);
 	return 0;
 }
 
@@ -296,7 +294,7 @@ int pv_export(const struct pv_export_request *req, struct pv_strv *ret_files, st
 	if (rc == 0)
 		rc = pv_export_check(req->formats, req->nformats, e.size, err);
 	if (rc == 0)
-		rc = find_seed(&e, err);
+		rc = pv_export_seed(e.fd, e.size, req->image, req->machine, req->threads, e.seed, err);
 	for (size_t i = 0; i < req->nformats && rc == 0; i++)
 		rc = open_output(&e, pv_format_find(req->formats[i]), err);
 	if (rc == 0)

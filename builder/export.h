@@ -36,4 +36,9 @@ struct pv_export_request {
  * and for what a format cannot hold. PV_ERR_STAGE. */
 int pv_export(const struct pv_export_request *req, struct pv_strv *ret_files, struct pv_error *err) PV_MUST_CHECK;
 
+/* What the ids of exported files come from: the machine's seed, or where it has none a digest of the disk's blocks.
+ * PV_ERR_STAGE. */
+int pv_export_seed(int fd, uint64_t size, const char *name, const struct pv_machine *machine, unsigned threads,
+		   char ret[PV_SHA256_HEX], struct pv_error *err) PV_MUST_CHECK;
+
 #endif

@@ -88,7 +88,7 @@ static const struct command commands[] = {
 
 /* Options without a letter to be their key. */
 enum { KEY_TO = 256, KEY_CA, KEY_PIN, KEY_KEEP, KEY_UNVERIFIED, KEY_ACCEPT_DRIVER, KEY_SIGN,
-       KEY_ALLOWED_SIGNERS, KEY_IDENTITY };
+       KEY_ALLOWED_SIGNERS, KEY_IDENTITY, KEY_SHOW_FINGERPRINT };
 
 struct option_row {
 	const char *name, *argument, *summary;
@@ -150,9 +150,10 @@ static const struct option_row options[] = {
 	{ "pad", NULL, "fill an image up to whole MiB; its size is kept beside it", 'P', FOR_EXPORT },
 	{ "as", "NAME", "boot as pvhvm, hvm, pvh or pv (default: pvhvm)", 'G', FOR_VERIFY },
 	{ "extra-disk", "FILE", "a second disk for the guest, read-only", 'E', FOR_VERIFY },
-	{ "to", "URL", "xapi://HOST[:PORT][/STORAGE], simplestreams:DIR; repeatable", KEY_TO, FOR_PUBLISH },
+	{ "to", "URL", "xapi://HOST[:PORT][/STORAGE], glance://CLOUD, simplestreams:DIR; repeatable", KEY_TO, FOR_PUBLISH },
 	{ "ca", "FILE", "CAs that vouch for the host (default: the system's)", KEY_CA, FOR_PUBLISH },
 	{ "pin", "SHA256", "trust the host by its certificate; may be repeated", KEY_PIN, FOR_PUBLISH },
+	{ "show-fingerprint", NULL, "print a host's certificate; IMAGE is the URL then", KEY_SHOW_FINGERPRINT, FOR_PUBLISH },
 	{ "keep", "N", "images of this name that stay (default: 1; a mirror 3)", KEY_KEEP, FOR_PUBLISH },
 	{ "unverified", NULL, "publish without a green verdict", KEY_UNVERIFIED, FOR_PUBLISH },
 	{ "accept-driver", "NAME", "take a verdict of this driver too: kvm-xen", KEY_ACCEPT_DRIVER, FOR_PUBLISH },
@@ -290,6 +291,7 @@ static int take_option(struct pv_opts *opts, int key, const char *value, struct 
 	case KEY_PIN: pv_strv_add(&opts->pins, value); return 0;
 	case KEY_KEEP: return take_number(key, value, 1000, &opts->keep, err);
 	case KEY_UNVERIFIED: opts->unverified = true; return 0;
+	case KEY_SHOW_FINGERPRINT: opts->show_fingerprint = true; return 0;
 	case KEY_ACCEPT_DRIVER: opts->accept_driver = value; return 0;
 	case 'J': opts->json = true; return 0;
 	case 'v': opts->verbose = true; return 0;

@@ -48,9 +48,11 @@ struct pv_publish_target {
 	/* Afterwards the target has the new image, or the old one, whole. Sets ret only on success. */
 	int (*send)(void *self, const struct pv_publish *what, struct pv_publish_result *ret, struct pv_error *err);
 	void (*free)(void *self);
+	/* "https://HOST[:PORT]" of the host that is spoken to first, without credentials. PV_ERR_USAGE. NULL: there is none. */
+	int (*site)(const char *to, char **ret, struct pv_error *err);
 };
 
-extern const struct pv_publish_target pv_target_xapi, pv_target_streams;
+extern const struct pv_publish_target pv_target_xapi, pv_target_glance, pv_target_streams;
 
 /* The target that `to` names by its scheme. PV_ERR_USAGE. */
 int pv_publish_find(const char *to, const struct pv_publish_target **ret, struct pv_error *err) PV_MUST_CHECK;

@@ -114,6 +114,16 @@ static int find_credentials(struct target *t, struct pv_error *err)
 	return 0;
 }
 
+static int site(const char *to, char **ret, struct pv_error *err)
+{
+	auto_target target = { 0 };
+
+	if (split_to(to, &target, err) < 0)
+		return -1;
+	*ret = pv_fmt("https://%s", target.host);
+	return 0;
+}
+
 static void free_target(void *self)
 {
 	target_done(self);
@@ -168,5 +178,5 @@ static int send(void *self, const struct pv_publish *what, struct pv_publish_res
 
 const struct pv_publish_target pv_target_xapi = {
 	.scheme = "xapi://", .form = "xapi://HOST[:PORT][/STORAGE]", .kind = "template",
-	.plan = plan, .send = send, .free = free_target,
+	.plan = plan, .send = send, .free = free_target, .site = site,
 };

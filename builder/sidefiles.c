@@ -71,7 +71,7 @@ char *pv_sidefiles_xapi(const struct pv_machine *m, uint64_t disk_size)
 				 "name_label", m->name, "virtual_size", size, "type", "user"));
 }
 
-static char *glance(const struct pv_machine *m, uint64_t disk_size)
+char *pv_sidefiles_glance(const struct pv_machine *m, uint64_t disk_size)
 {
 	json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s, s:s}", "name", m->name,
 				 "disk_format", "vhd", "container_format", "ovf", "visibility", "private", "min_disk",
@@ -122,7 +122,7 @@ static char *meta_data(const struct pv_machine *m)
 int pv_sidefiles_write(const struct pv_machine *m, uint64_t disk_size, const char *dir, struct pv_strv *ret_files,
 		       struct pv_error *err)
 {
-	char *texts[] = { xl_cfg(m),         pv_sidefiles_xapi(m, disk_size), glance(m, disk_size),
+	char *texts[] = { xl_cfg(m),         pv_sidefiles_xapi(m, disk_size), pv_sidefiles_glance(m, disk_size),
 			  ec2(m, disk_size), user_data(m),       meta_data(m) };
 	static const char *const suffixes[PV_COUNT(texts)] = { "xl.cfg",   "xapi.json", "glance.json",
 							       "ec2.json", "user-data", "meta-data" };

@@ -12,6 +12,8 @@
 
 /* The text of NAME.xapi.json. The caller frees. */
 char *pv_sidefiles_xapi(const struct pv_machine *m, uint64_t disk_size);
+/* The text of NAME.glance.json. The caller frees. */
+char *pv_sidefiles_glance(const struct pv_machine *m, uint64_t disk_size);
 
 /* Writes, and adds the paths to ret_files:
  * DIR/NAME.xl.cfg     a PVHVM guest for `xl create` (xl.cfg(5) of Xen 4.17)
