@@ -262,8 +262,12 @@ int pv_glance_create(struct pv_glance *g, const char *id, const char *body, stru
 		return pv_glance_read_image(pv_str_text(&answer), answer.len, g->base, ret, err);
 	if (g->status != 409)
 		return -1;
-	pv_error_clear(err);		/* the id is ours alone: an earlier try's answer was lost */
-	return pv_glance_show(g, id, ret, err);
+	if (pv_glance_show(g, id, ret, NULL) == 0) {		/* the id is ours alone: an earlier try's answer was lost */
+		pv_error_clear(err);
+		return 0;
+	}
+	g->may_pass = false;
+	return -1;
 }
 
 int pv_glance_show(struct pv_glance *g, const char *id, struct pv_glance_image *ret, struct pv_error *err)

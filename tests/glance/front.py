@@ -196,7 +196,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         upload = self.command == "PUT"
         cut = world.take("cut") if upload else None
         expire = world.take("expire_at") if upload else None
-        slow = world.control.get("slow", 0) if upload else 0
         while left:
             want = min(left, MIB // 4)
             if cut is not None:
@@ -211,7 +210,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             peer.sendall(data)
             done += len(data)
             left -= len(data)
-            time.sleep(slow * len(data) / MIB)
+            if upload:
+                time.sleep(world.control.get("slow", 0) * len(data) / MIB)
         return cut is None
 
     def changed(self, data):

@@ -20,12 +20,12 @@ for one in s:
 print(*[one.getsockname()[1] for one in s])' "$1"
 }
 
-# glance_begin STORE: images in that folder; the service on $GLANCE (http), the front on $FRONT_PORT (https, one login at
-# most on $FRONT_PLAIN, http)
+# glance_begin MIB: a store of that size, in memory; the service on $GLANCE (http), the front on $FRONT (https, port $FRONT_PORT)
+# and on port $FRONT_PLAIN (http)
 glance_begin() {
 	GLANCE_PORT=$(free_ports 1)
 	GLANCE=http://127.0.0.1:$GLANCE_PORT
-	mkdir -p "$1" staging
+	mkdir -p images staging
 	cat >glance.conf <<-END
 		[DEFAULT]
 		bind_host = 127.0.0.1
@@ -38,7 +38,7 @@ glance_begin() {
 		[glance_store]
 		default_backend = f
 		[f]
-		filesystem_store_datadir = $1
+		filesystem_store_datadir = $PWD/images
 		[os_glance_staging_store]
 		filesystem_store_datadir = $PWD/staging
 		[os_glance_tasks_store]
@@ -56,7 +56,9 @@ glance_begin() {
 	END
 	printf '"communitize_image": ""\n' >policy.yaml
 	glance-manage --config-file glance.conf db_sync >db.log 2>&1 || { tail -n 5 db.log; exit 1; }
-	glance-api --config-file glance.conf >glance.log 2>&1 &
+	# shellcheck disable=SC2016  # words for the inner shell
+	unshare -rm sh -c 'mount -t tmpfs -o size="$1" store images && exec glance-api --config-file glance.conf' sh "$1m" \
+		>glance.log 2>&1 &
 	GLANCE_PID=$!
 	glance_cert host IP:127.0.0.1
 	glance_cert name DNS:elsewhere.example

@@ -9,7 +9,7 @@ fail() {
 	echo "$*"
 	exit 1
 }
-for tool in glance-api glance-manage python3 openssl curl qemu-img; do
+for tool in glance-api glance-manage python3 openssl curl qemu-img unshare; do
 	command -v "$tool" >/dev/null || { echo "skipped: $tool is missing"; exit 77; }
 done
 XDG_CACHE_HOME=$TMP/cache
@@ -35,7 +35,7 @@ for folder, where in (("a", (0, 5, 11)), ("b", (2, 5, 17, 24))):
 PY
 A=a/img.raw B=b/img.raw
 
-glance_begin "$TMP/images"
+glance_begin 100
 trap glance_end EXIT
 trap 'exit 1' INT TERM
 OPEN=glance://127.0.0.1:$FRONT_PORT/open
@@ -79,15 +79,15 @@ PY
 holds() {
 	list >there
 	[ "$(wc -l <there)" -eq "${2:-1}" ] || fail "Glance holds other than ${2:-1}: $(cat there)"
-	read -r id name status form hidden <there
-	[ "$name $status $hidden" = "img active False" ] || fail "Glance holds: $(cat there)"
+	read -r id name state kind hidden <there
+	[ "$name $state $hidden" = "img active False" ] || fail "Glance holds: $(cat there)"
 	curl -s -o data "$GLANCE/v2/images/$id/file"
-	case $form in
+	case $kind in
 	raw/bare) cp data disk ;;
 	qcow2/bare) qemu-img convert -f qcow2 -O raw data disk ;;
 	vhd/ovf) tar -xzf data 0.vhd && qemu-img convert -f vpc -O raw 0.vhd disk ;;
 	esac
-	cmp disk "$1" || fail "what Glance gives back ($form) is not $1"
+	cmp disk "$1" || fail "what Glance gives back ($kind) is not $1"
 }
 clear_all() {
 	for id in $(list | cut -d ' ' -f 1); do
@@ -131,8 +131,6 @@ PY
 good "$A"
 holds "$A" 2
 clear_all
-date +%T
-URL=$OPEN
 
 # --- older ones: stay, are hidden, are deleted; only ours, of this name ---
 curl -s -o alien -H 'Content-Type: application/json' -d '{"name": "img", "disk_format": "raw", "container_format": "bare"}' \
@@ -198,45 +196,42 @@ good "$B"
 puts 1
 holds "$B"
 # answers of other calls that are lost, and what fails for a while
+is=$A was=$B
 for method in POST PATCH DELETE GET; do
 	front_told "{\"lose\": [\"$method\"]}"
-	good "$A"
-	holds "$A"
-	good "$B"
-	holds "$B"
+	good "$is"
+	holds "$is"
+	swap=$is is=$was was=$swap
 done
+holds "$B"
 front_told '{"fail": {"PUT": 503}}'
 good "$A"
 puts 2
 holds "$A"
-front_told '{"fail": {"PUT": 503}, "times": 99}'
-bad 6 'answered with 503: it fails' "$B"
-puts 4
 front_told '{"garbage": true}'
 bad 6 'is no list of images' "$B"
 # what does not pass is not tried again, and nothing is left
-for status in 400 403 409 413; do
-	for method in POST PUT; do
-		front_told "{\"fail\": {\"$method\": $status}, \"times\": 99}"
-		bad 6 "answered with $status" "$B"
-		n=$(front_log | grep -c "^$method ") || :
-		[ "$n" -eq 1 ] || fail "$method was tried $n times after $status: $(front_log)"
-		front_told '{}'
-		holds "$A"
-	done
+for what in POST:400 POST:409 PUT:403 PUT:413; do
+	method=${what%:*}
+	front_told "{\"fail\": {\"$method\": ${what#*:}}, \"times\": 99}"
+	bad 6 "answered with ${what#*:}" "$B"
+	n=$(front_log | grep -c "^$method ") || :
+	[ "$n" -eq 1 ] || fail "$what: tried $n times: $(front_log)"
 done
+front_told '{}'
+holds "$A"
 front_told '{"fail": {"PATCH": 403}, "times": 99}'
 bad 6 'may not do this' "$B"
 holds "$A"
 # an older one that is protected stays, and that is said
-read -r id rest <there
+read -r protected rest <there
 curl -s -o patched -X PATCH -H 'Content-Type: application/openstack-images-v2.1-json-patch' \
-	-d '[{"op": "replace", "path": "/protected", "value": true}]' "$GLANCE/v2/images/$id"
+	-d '[{"op": "replace", "path": "/protected", "value": true}]' "$GLANCE/v2/images/$protected"
 front_told '{}'
 bad 6 'is published as .* but older ones are still there' "$B"
 holds "$B" 2
 curl -s -o patched -X PATCH -H 'Content-Type: application/openstack-images-v2.1-json-patch' \
-	-d '[{"op": "replace", "path": "/protected", "value": false}]' "$GLANCE/v2/images/$id"
+	-d '[{"op": "replace", "path": "/protected", "value": false}]' "$GLANCE/v2/images/$protected"
 good "$A"
 holds "$A"
 # digests
@@ -250,15 +245,15 @@ holds "$B"
 # --- ends of pvimg itself, and of the image, while it is sent ---
 # begin_slow IMAGE [OPTION...]: an upload of that has begun and does not end
 begin_slow() {
-	front_told '{"slow": 1}'
+	front_told '{"slow": 8}'
 	image=$1
 	shift
 	# shellcheck disable=SC2086  # options
 	"$PVIMG" publish "./$image" --to "$URL" --unverified $TRUST "$@" >out 2>&1 &
 	slow=$!
 	for _ in $(seq 1 40); do
-		! list | grep -q ' saving ' || break
-		sleep 0.2
+		! curl -s "$GLANCE/v2/images?status=saving" | grep -q '"status": "saving"' || break
+		sleep 0.1
 	done
 }
 for sig in INT TERM; do
@@ -296,3 +291,131 @@ db.commit()
 PY
 good "$B"
 holds "$B"
+
+# --- a full store ---
+truncate -s 94M filler
+python3 - "$GLANCE" <<'PY'
+import json, sys, urllib.request
+def ask(method, path, data, kind):
+    r = urllib.request.Request(sys.argv[1] + path, data=data, method=method, headers={"Content-Type": kind})
+    return urllib.request.urlopen(r).read()
+new = {"name": "filler", "disk_format": "raw", "container_format": "bare"}
+filler = json.loads(ask("POST", "/v2/images", json.dumps(new).encode(), "application/json"))["id"]
+ask("PUT", f"/v2/images/{filler}/file", open("filler", "rb").read(), "application/octet-stream")
+open("filler-id", "w").write(filler)
+PY
+front_told '{}'
+bad 6 'the image store is full' "$A"
+puts 1
+holds "$B" 2
+curl -s -o deleted -X DELETE "$GLANCE/v2/images/$(cat filler-id)"
+holds "$B"
+
+# --- Keystone: clouds.yaml, the environment, what is wrong with either ---
+# cloud NAME KEY: VALUE...: clouds.yaml with that cloud, whose Keystone is the front
+cloud() {
+	printf 'clouds:\n  %s:\n    region_name: one\n    auth:\n      auth_url: %s/identity\n' "$1" "$FRONT" >clouds.yaml
+	shift
+	for line; do printf '      %s\n' "$line" >>clouds.yaml; done
+	chmod 600 clouds.yaml
+}
+user='username: tester' domain='user_domain_name: Lab' project='project_name: images' in='project_domain_name: Lab'
+front_told '{}'
+cloud lab "$user" "$domain" "$project" "$in" 'password: pass word'
+URL='glance://lab?old=delete'
+good "$A" --json
+grep -q '"target": "glance://lab"' out || fail "the target: $(cat out)"
+front_log | grep -q '^PUT /image/v2/images/.*/file 204' || fail "not where the catalog says: $(front_log)"
+holds "$A" 2	# that of nobody's stays: it is not of this project
+clear_all
+good "$A"
+good "$A"
+holds "$A"
+cp clouds.yaml good.yaml
+chmod 640 clouds.yaml
+bad 2 'chmod 600' "$B"
+cloud lab "$user" "$domain" "$project" "$in"
+bad 2 'password is missing' "$B"
+# what is not to be seen may be in a file of its own
+printf 'clouds: { lab: { auth: { password: pass word } } }\n' >secure.yaml
+chmod 600 secure.yaml
+good "$A"
+rm secure.yaml
+for wrong in 'password: sesame' 'username: nobody' 'project_name: elsewhere' 'user_domain_name: Default'; do
+	front_told '{}'
+	cloud lab "$user" "$domain" "$project" "$in" 'password: pass word' "$wrong"
+	bad 6 'refuses the credentials' "$B"
+	[ "$(front_log | wc -l)" -eq 1 ] || fail "after a refusal: $(front_log)"
+done
+cloud lab 'application_credential_id: app1' 'application_credential_secret: apple sauce'
+good "$A"
+cloud lab 'application_credential_name: uploads' "$user" "$domain" 'application_credential_secret: apple sauce'
+good "$B"
+holds "$B"
+cloud lab "$user" "$domain" 'password: pass word'
+bad 6 'name a project' "$A"
+cp good.yaml clouds.yaml
+# a token that ends while the data are on their way; one that is not taken at all
+front_told '{"expire_at": 1500000}'
+good "$A"
+[ "$(front_log | grep -c 'POST /identity/v3/auth/tokens 201')" -eq 2 ] || fail "the token was not renewed once: $(front_log)"
+puts 1
+holds "$A"
+front_told '{"expire_always": true}'
+bad 6 'does not take the credentials' "$B"
+[ "$(front_log | grep -c 'POST /identity/v3/auth/tokens 201')" -eq 2 ] || fail "asked again and again: $(front_log)"
+front_told '{"catalog": "none"}'
+bad 6 'no image service with a public interface in region one' "$B"
+front_told '{"catalog": "http"}'
+bad 6 'only https' "$B"
+sed -i '/region_name/d' clouds.yaml
+front_told '{"catalog": "region"}'
+bad 2 'in 2 regions' "$B"
+front_told '{}'
+cp good.yaml clouds.yaml
+URL=glance://elsewhere
+bad 2 'no cloud of that name' "$B"
+holds "$A"
+# the variables: with the catalog, and for an address
+(
+	OS_AUTH_URL=$FRONT/identity/v3 OS_USERNAME=tester OS_PASSWORD='pass word' OS_USER_DOMAIN_NAME=Lab
+	OS_PROJECT_NAME=images OS_PROJECT_DOMAIN_NAME=Lab
+	export OS_AUTH_URL OS_USERNAME OS_PASSWORD OS_USER_DOMAIN_NAME OS_PROJECT_NAME OS_PROJECT_DOMAIN_NAME
+	URL='glance://envvars?old=delete'
+	good "$B"
+	URL="glance://127.0.0.1:$FRONT_PORT/image?old=delete"
+	good "$A"
+)
+holds "$A"
+URL="glance://127.0.0.1:$FRONT_PORT/image"
+bad 6 'it does not take the credentials' "$B"
+
+# --- certificates ---
+for trust in "--ca $TMP/name.crt" ''; do
+	TRUST=$trust
+	front_told '{}'
+	URL=$OPEN
+	bad 6 'certificate is not trusted' "$B"
+	URL=glance://lab
+	bad 6 'certificate is not trusted' "$B"
+	[ -z "$(front_log)" ] || fail "somebody else was asked: $(front_log)"
+done
+TRUST="--ca $TMP/host.crt" URL=glance://localhost:$FRONT_PORT/open
+bad 6 'certificate is not trusted' "$B"
+TRUST="--pin $("$PVIMG" publish --show-fingerprint "$URL" | sed -n 's/^  SHA-256  //p')"
+URL="$URL?old=delete"
+good "$B"
+good "$A"
+URL=glance://lab TRUST=
+sed -i "s,^    region_name.*,    cacert: $TMP/host.crt," clouds.yaml
+good "$A"
+# http: to this machine alone
+URL="glance://127.0.0.1:$FRONT_PLAIN/open?scheme=http"
+good "$A"
+holds "$A"
+URL='glance://192.0.2.1/?scheme=http'
+bad 6 'only https' "$A"
+
+for secret in 'pass word' 'apple sauce' gAAAA sesame; do
+	! grep -q -e "$secret" all-output out a/publish.json || fail "a secret is in the output: $secret"
+done

@@ -121,7 +121,7 @@ static void test_refused(void **state)
 		{ "clouds: { lab: { profile: vexxhost, auth: { password: sesame } } }", "profile" },
 		{ "clouds: { lab: { interface: inner, auth: { auth_url: x, token: sesame } } }", "interface" },
 		{ "clouds: { lab: { auth: { password: [sesame] } } }", "password: a text is wanted" },
-		{ "clouds: { lab: { auth: { password: 'sesame } } }", ":2: is no YAML" },
+		{ "clouds: { lab: { auth: { password: 'sesame } } }", ": is no YAML" },
 		{ "clouds: { lab: { auth: { application_credential_secret: sesame, auth_url: x } } }",
 		  "application_credential_id is missing" },
 		{ "clouds: [ lab ]", "no cloud of that name" },
