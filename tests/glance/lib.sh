@@ -66,7 +66,7 @@ glance_begin() {
 	python3 "$HERE/tests/glance/front.py" "$GLANCE_PORT" host.pem <hold >ports 2>front.log &
 	FRONT_PID=$!
 	exec 8>hold
-	for glance_i in $(seq 1 60); do
+	for glance_i in $(seq 1 300); do
 		if [ -s ports ] && curl -s -o versions "$GLANCE/v2/images"; then
 			break
 		fi
