@@ -214,7 +214,7 @@ static int take_file(const char *path, const char *name, struct pv_cloud *ret, b
 
 int pv_cloud_load(const char *name, struct pv_cloud *ret, struct pv_error *err)
 {
-	pv_autocloud c = { .shown = pv_fmt("cloud %s", name) };
+	pv_autocloud c = { .shown = NULL };
 	pv_autofree char *clouds = NULL, *secure = NULL;
 	bool found, more;
 
@@ -224,11 +224,12 @@ int pv_cloud_load(const char *name, struct pv_cloud *ret, struct pv_error *err)
 		if (!c.v[PV_CLOUD_AUTH_URL] && !c.v[PV_CLOUD_IMAGE_URL])
 			return pv_error_set(err, PV_ERR_USAGE, "glance://" PV_CLOUD_ENVIRONMENT ": OS_AUTH_URL is not set");
 	} else {
+		c.shown = pv_fmt("cloud %s", name);
 		clouds = find_file("OS_CLIENT_CONFIG_FILE", "clouds.yaml");
 		secure = find_file("OS_CLIENT_SECURE_FILE", "secure.yaml");
 		if (!clouds)
-			return pv_error_set(err, PV_ERR_USAGE, "glance://%s: there is no clouds.yaml here, in ~/.config/openstack "
-					    "or /etc/openstack; for a host write glance://%s/", name, name);
+			return pv_error_set(err, PV_ERR_USAGE, "glance://%s: there is no clouds.yaml here, in "
+					    "~/.config/openstack or /etc/openstack; for a host write glance://%s/", name, name);
 		if (take_file(clouds, name, &c, &found, err) < 0 || take_file(secure, name, &c, &more, err) < 0)
 			return -1;
 		if (!found)

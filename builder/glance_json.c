@@ -81,7 +81,8 @@ static int read_record(const json_t *record, const char *what, struct pv_glance_
 	pv_autofree char *id = text_of(record, "id");
 
 	if (!id_ok(id))
-		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: the answer is no image's record; is this Glance, version 2?", what);
+		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: the answer is no image's record; is this Glance, "
+				    "version 2?", what);
 	*ret = (struct pv_glance_image){
 		.id = pv_steal(&id),
 		.name = text_of(record, "name"),
@@ -118,7 +119,8 @@ int pv_glance_read_page(const char *text, size_t len, const char *what, struct p
 	size_t i;
 
 	if (!json_is_array(list))
-		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: the answer is no list of images; is this Glance, version 2?", what);
+		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: the answer is no list of images; is this Glance, "
+				    "version 2?", what);
 	json_array_foreach((json_t *)list, i, record) {
 		struct pv_glance_image image;
 

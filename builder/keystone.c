@@ -26,10 +26,12 @@ int pv_keystone_url(const struct pv_cloud *cloud, char **ret, struct pv_error *e
 		len--;
 	pv_autofree char *base = pv_xstrndup(text, len);
 	if (pv_ends(base, "/v2.0"))
-		return pv_error_set(err, PV_ERR_USAGE, "%s: auth_url is of Keystone's version 2; version 3 is wanted", cloud->shown);
+		return pv_error_set(err, PV_ERR_USAGE, "%s: auth_url is of Keystone's version 2; version 3 is "
+				    "wanted", cloud->shown);
 	pv_autourl url = { 0 };
 	if (pv_url_split(base, &url, NULL) < 0 || pv_streq(url.scheme, "file") || *url.user)
-		return pv_error_set(err, PV_ERR_USAGE, "%s: auth_url: a URL is wanted, https://HOST[:PORT][/PATH]", cloud->shown);
+		return pv_error_set(err, PV_ERR_USAGE, "%s: auth_url: https://HOST[:PORT][/PATH] is wanted",
+				    cloud->shown);
 	*ret = pv_fmt("%s%s/auth/tokens", base, pv_ends(base, "/v3") ? "" : "/v3");
 	return 0;
 }

@@ -114,10 +114,10 @@ static int make_format(struct making *m, const struct pv_machine *machine, const
 		rc = m->out.format->finish(&m->out, err);
 	if (m->out.writer)
 		m->out.format->close(&m->out);
-	if (rc == 0 && fstat(fd, &st) < 0)
-		rc = pv_error_errno(err, PV_ERR_STAGE, errno, "%s: as %s", m->image, format);
 	if (rc < 0)
 		return -1;
+	if (fstat(fd, &st) < 0)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: as %s", m->image, format);
 	ret->size = (uint64_t)st.st_size;
 	ret->fd = pv_steal_fd(&fd);
 	return 0;

@@ -243,7 +243,8 @@ static int compare(struct job *j, struct pv_error *err)
 	if (!ours || !*theirs)
 		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: it says no digest of the image that can be compared", j->g.base);
 	if (!pv_streq(ours, theirs))
-		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: the image there has another digest than what was sent", j->g.base);
+		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: the image there has another digest than what was sent",
+				    j->g.base);
 	return 0;
 }
 

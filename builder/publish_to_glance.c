@@ -121,7 +121,8 @@ static int split_to(const char *to, struct target *t, struct pv_error *err)
 		return 0;
 	url = pv_fmt("http%s://%s", t->http ? "" : "s", word);
 	if (pv_url_split(url, &parts, NULL) < 0)
-		return pv_error_set(err, PV_ERR_USAGE, "--to %s: glance://CLOUD or glance://HOST[:PORT]/[PATH] is wanted", t->shown);
+		return pv_error_set(err, PV_ERR_USAGE, "--to %s: glance://CLOUD or glance://HOST[:PORT]/[PATH] is "
+				    "wanted", t->shown);
 	if (*parts.user || *parts.password)
 		return pv_error_set(err, PV_ERR_USAGE, "--to %s: a password in a URL would be seen by others; put it into "
 				    "clouds.yaml or OS_PASSWORD", t->shown);
@@ -141,8 +142,8 @@ static int choose_format(const struct pv_publish *what, struct target *t, struct
 	t->format = what->nformats == 1 ? format_of(what->formats[0]) : NULL;
 	if (t->format && !pv_streq(what->formats[0], "vhd"))
 		return 0;
-	return pv_error_set(err, PV_ERR_USAGE, "--format: glance takes one of qcow2-zlib (the default), qcow2, raw and vhd-tar-gz; "
-			    "%s?format=... says it for this place alone", t->shown);
+	return pv_error_set(err, PV_ERR_USAGE, "--format: glance takes one of qcow2-zlib (the default), qcow2, raw and "
+			    "vhd-tar-gz; %s?format=... says it for this place alone", t->shown);
 }
 
 static int check_old(const struct pv_publish *what, struct target *t, struct pv_error *err)

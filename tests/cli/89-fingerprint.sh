@@ -55,7 +55,8 @@ grep -q "\"sha256\": \"$(echo "$pin" | tr -d : | tr A-F a-f)\"" out || fail "--j
 truncate -s 1M i.raw
 rc=0
 PVIMG_XAPI_PASSWORD=sesame timeout 5 "$PVIMG" publish i.raw --unverified --to "xapi://127.0.0.1:$PORT" --pin "$pin" >out 2>&1 || rc=$?
-grep -q '<<< .*Finished' server.log && grep -q 'POST /jsonrpc' server.log || fail "--pin of what was shown: $rc: $(cat out)"
+grep -q 'POST /jsonrpc' server.log || fail "--pin of what was shown: $rc: $(cat out)"
+grep -q '<<< .*Finished' server.log || fail "the server's log does not tell of an end: $(cat server.log)"
 
 # refused CODE TEXT URL
 refused() {

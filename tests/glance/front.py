@@ -9,7 +9,8 @@ a wrong password are answered alike, 401; a token comes in X-Subject-Token, with
 User "tester" of domain "Lab", password "pass word"; project "images"; application credential id "app1", name "uploads",
 secret "apple sauce".
 
-POST /_control takes JSON {"NAME": VALUE}, until {"reset": true}; GET /_control: what was asked of us so far.
+GET /_log: METHOD PATH STATUS of what was asked of us since; GET /_list: ID NAME STATUS FORMAT HIDDEN of every image, as Glance
+itself says, newest first. POST /_control takes JSON {"NAME": VALUE} and forgets what was told before:
   cut N         an upload's connection is broken off after N bytes (times: how often, default 1)
   fail {"METHOD": STATUS}   such calls are answered so, and do nothing (times)
   lose [METHOD] such calls are done, and their answers are lost (times)
@@ -50,6 +51,18 @@ class World:
                 self.control.pop(name)
                 self.control.pop("times")
             return got
+
+
+    def list(self):
+        found = []
+        for hidden in ("", "&os_hidden=true"):
+            peer = http.client.HTTPConnection("127.0.0.1", self.glance, timeout=60)
+            peer.request("GET", "/v2/images?limit=200" + hidden)
+            found += json.load(peer.getresponse())["images"]
+            peer.close()
+        found.sort(key=lambda i: -int(i.get("pvimg_serial", 0)))
+        return [f"{i['id']} {i['name']} {i['status']} {i['disk_format']}/{i['container_format']} {i['os_hidden']}"
+                for i in found]
 
 
 class Refused(Exception):
@@ -163,16 +176,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def control(self):
         world = self.server.world
-        if self.command == "GET":
-            with world.lock:
-                data = json.dumps({"log": world.log}).encode()
-        else:
-            told = json.loads(self.body())
-            with world.lock:
-                if told.pop("reset", False):
-                    world.control, world.log = {}, []
-                world.control.update(told)
-            data = b"{}"
+        with world.lock:
+            if self.path == "/_log":
+                lines = world.log
+            elif self.path == "/_list":
+                lines = world.list()
+            else:
+                world.control, world.log = json.loads(self.body()), []
+                lines = []
+        data = "".join(line + "\n" for line in lines).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -189,6 +201,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(201, value, [("X-Subject-Token", token), ("Vary", "X-Auth-Token")])
         except Refused as e:
             self.answer(e.args[0], {"error": {"code": e.args[0], "message": e.args[1]}})
+
+    def forward_new(self, peer):
+        """A record that is made; Glance, which knows no projects here, is told whose it is."""
+        record = json.loads(self.body())
+        if self.path.startswith("/image/") and isinstance(record, dict):
+            record["owner"] = "p1"
+        data = json.dumps(record).encode()
+        peer.putheader("Content-Length", str(len(data)))
+        peer.endheaders(data)
 
     def forward_body(self, peer):
         """False: the connection was to be broken off."""
@@ -239,11 +260,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         peer = http.client.HTTPConnection("127.0.0.1", world.glance, timeout=60)
         try:
             peer.putrequest(self.command, path)
-            for name in ("Content-Type", "Content-Length"):
-                if name in self.headers:
-                    peer.putheader(name, self.headers[name])
-            peer.endheaders()
-            if "Content-Length" in self.headers and not self.forward_body(peer.sock):
+            if "Content-Type" in self.headers:
+                peer.putheader("Content-Type", self.headers["Content-Type"])
+            if self.command == "POST":
+                self.forward_new(peer)
+            else:
+                peer.putheader("Content-Length", self.headers.get("Content-Length", "0"))
+                peer.endheaders()
+            if self.command != "POST" and "Content-Length" in self.headers and not self.forward_body(peer.sock):
                 return self.break_off()
             reply = peer.getresponse()
             data = reply.read()
@@ -257,7 +281,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def serve(self):
         world = self.server.world
-        if self.path == "/_control":
+        if self.path in ("/_control", "/_log", "/_list"):
             return self.control()
         if self.path.startswith("/identity/"):
             return self.keystone()

@@ -86,11 +86,10 @@ glance_end() {
 
 # front_told JSON: that misbehaviour and no other; the log is empty afterwards
 front_told() {
-	curl -sk -o told -d '{"reset": true}' "$FRONT/_control"
 	curl -sk -o told -d "$1" "$FRONT/_control"
 }
 
 # front_log: METHOD PATH STATUS, one request a line
 front_log() {
-	curl -sk "$FRONT/_control" | python3 -c 'import json, sys; print("\n".join(json.load(sys.stdin)["log"]))'
+	curl -sk "$FRONT/_log"
 }
