@@ -160,8 +160,10 @@ static int send_once(struct job *j, struct pv_error *err)
 	const struct pv_glance_data data = { .id = j->id, .fd = j->file.fd, .size = j->file.size,
 					     .progress = show_sending, .ctx = j };
 
-	if (create(j, err) < 0)
+	if (create(j, err) < 0) {
+		j->g.may_pass = false;			/* it was tried often enough */
 		return -1;
+	}
 	int rc = pv_glance_upload(&j->g, &data, err);
 	if (rc == 0 || !j->g.may_pass || pv_proc_interrupted())
 		return rc;
