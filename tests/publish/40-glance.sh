@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # pvimg publish to glance://: Debian's real Glance takes every format and gives the same bytes back; behind a front that speaks
 # TLS, stands in for Keystone and misbehaves when told to. Whatever happens, Glance holds the old image or the new one, whole.
-# time limit: 240
+# time limit: 480
 set -eu
 HERE=$PWD
 fail() {
