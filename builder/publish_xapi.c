@@ -12,6 +12,7 @@
 
 #include "fsutil.h"
 #include "proc.h"
+#include "publish_file.h"
 #include "publish_xapi_vhd.h"
 #include "version.h"
 #include "xapi.h"
@@ -103,12 +104,22 @@ static int open_image(struct job *j, struct pv_error *err)
 	return 0;
 }
 
+static int make_vhd(struct job *j, struct pv_error *err)
+{
+	struct pv_publish_file vhd;
+
+	if (pv_publish_file_make(j->req->image, j->req->machine, "vhd", show_reading, j, &vhd, err) < 0)
+		return -1;
+	j->vhd_fd = vhd.fd;
+	j->measure.size = vhd.size;
+	j->vm.disk_size = vhd.disk_size;
+	memcpy(j->measure.sha256, vhd.sha256, sizeof(j->measure.sha256));
+	return 0;
+}
+
 static int read_image(struct job *j, struct pv_error *err)
 {
-	if (j->req->vhd)
-		return pv_publish_vhd_make(j->fd, j->req->image, j->vm.disk_size, j->req->machine, show_reading, j, &j->vhd_fd,
-					   &j->measure.size, j->measure.sha256, err);
-	return pv_xva_measure(&j->src, &j->measure, err);
+	return j->req->vhd ? make_vhd(j, err) : pv_xva_measure(&j->src, &j->measure, err);
 }
 
 /* Everything that can be wrong here is found before the host is asked anything. */

@@ -6,82 +6,12 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "blocks.h"
-#include "container.h"
-#include "fsutil.h"
 #include "sidefiles.h"
-#include "vhd.h"
 
 /* The network that every host gives its first card. */
 #define NETWORK_NAME "Pool-wide network associated with eth0"
-
-/* --- the VHD --- */
-
-struct hash {
-	struct pv_digest *digest;
-	uint8_t *zeros;
-};
-
-static int hash_write(void *ctx, const struct pv_block *b, const void *slot, struct pv_error *err)
-{
-	const struct hash *h = ctx;
-
-	(void)slot;
-	(void)err;
-	pv_digest_add(h->digest, b->zero ? h->zeros : b->data, b->len);
-	return 0;
-}
-
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? pv_xstrndup(path, slash == path ? 1 : (size_t)(slash - path)) : pv_xstrdup(".");
-}
-
-int pv_publish_vhd_make(int fd, const char *image, uint64_t disk_size, const struct pv_machine *machine,
-			void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, int *ret_fd,
-			uint64_t *ret_size, char ret_sha256[PV_SHA256_HEX], struct pv_error *err)
-{
-	pv_autofree char *dir = folder_of(image);
-	pv_autoclose int out = -1;
-	struct pv_vhd_file file = { .name = image };
-	struct hash hash = { NULL, NULL };
-	uint8_t uuid[16];
-	struct stat st;
-
-	pv_uuid_derive(*machine->seed ? machine->seed : machine->name, "vhd", uuid);
-	if (pv_container_tmp(dir, &out, err) < 0 || pv_vhd_writer_init(disk_size, uuid, machine->epoch, &file.w, err) < 0)
-		return -1;
-	file.fd = out;
-	hash.digest = pv_digest_new();
-	hash.zeros = pv_xcalloc(1, PV_BLOCK_LEN);
-	const struct pv_block_sink sinks[] = { { NULL, pv_vhd_file_write, &file }, { NULL, hash_write, &hash } };
-	const struct pv_blocks_request req = { .fd = fd,
-					       .size = disk_size,
-					       .name = image,
-					       .sinks = sinks,
-					       .nsinks = PV_COUNT(sinks),
-					       .progress = progress,
-					       .progress_ctx = ctx };
-	int rc = pv_blocks_run(&req, err);
-	if (rc == 0)
-		rc = pv_vhd_file_finish(&file, err);
-	if (rc == 0 && fstat(out, &st) < 0)
-		rc = pv_error_errno(err, PV_ERR_STAGE, errno, "%s: its VHD", image);
-	if (rc == 0) {
-		pv_digest_hex(hash.digest, ret_sha256);
-		*ret_size = (uint64_t)st.st_size;
-		*ret_fd = pv_steal_fd(&out);
-	}
-	pv_vhd_writer_done(&file.w);
-	pv_digest_free(hash.digest);
-	free(hash.zeros);
-	return rc;
-}
 
 /* --- the objects --- */
 

@@ -11,11 +11,6 @@
 #include "machine.h"
 #include "xapi.h"
 
-/* The raw disk as a VHD in a file without a name, beside the image; ret_size is the VHD's, ret_sha256 the disk's. */
-int pv_publish_vhd_make(int fd, const char *image, uint64_t disk_size, const struct pv_machine *machine,
-			void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, int *ret_fd,
-			uint64_t *ret_size, char ret_sha256[PV_SHA256_HEX], struct pv_error *err) PV_MUST_CHECK;
-
 struct pv_publish_vhd {			/* borrowed */
 	const char *sr;			/* reference */
 	const char *label;		/* name of VM and disk */
