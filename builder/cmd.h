@@ -25,7 +25,7 @@ struct pv_opts {
 	uint64_t memory, cache_limit;	/* bytes; 0: not said, as are the numbers below */
 	unsigned jobs, vcpus, deadline_s, keep, parallel;
 	bool json, verbose, no_wait, allow_older, explain, all, no_verify, no_load, no_saved, on_disk, pad;
-	bool locked, no_lock, offline, update, unverified, cache_push, show_fingerprint;
+	bool locked, no_lock, offline, update, unverified, cache_push, show_fingerprint, start;
 };
 
 struct pv_cmd_ctx {

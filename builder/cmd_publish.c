@@ -126,8 +126,8 @@ static void print_result(const struct pv_cmd_ctx *ctx, const char *name, const s
 static int plan_all(const struct pv_strv *to, const struct pv_publish *what, struct targets *ret, struct pv_error *err)
 {
 	if (to->n == 0)
-		return pv_error_set(err, PV_ERR_USAGE, "--to URL is missing: xapi://HOST[:PORT][/STORAGE], glance://CLOUD "
-				    "or simplestreams:DIR");
+		return pv_error_set(err, PV_ERR_USAGE, "--to URL is missing: xapi://HOST[:PORT][/STORAGE], glance://CLOUD, "
+				    "simplestreams:DIR or xl+ssh://HOST/FOLDER");
 	if (to->n > TARGETS_MAX)
 		return pv_error_set(err, PV_ERR_USAGE, "--to: %u targets at once at most", TARGETS_MAX);
 	for (size_t i = 0; i < to->n; i++) {
@@ -136,6 +136,8 @@ static int plan_all(const struct pv_strv *to, const struct pv_publish *what, str
 		if (pv_publish_find(to->v[i], &t->kind, err) < 0 || t->kind->plan(to->v[i], what, &t->self, err) < 0)
 			return -1;
 		ret->n++;
+		if (what->start && !t->kind->starts)
+			return pv_error_set(err, PV_ERR_USAGE, "--start: only xl+ssh:// makes domains");
 	}
 	return 0;
 }
@@ -201,6 +203,9 @@ int pv_cmd_publish(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_erro
 		.nformats = formats.n,
 		.sign = o->sign,
 		.trust = { o->ca, (const char *const *)pins.v, pins.n },
+		.scripts_dir = ctx->paths.scripts_dir,
+		.start = o->start,
+		.deadline_s = o->deadline_s,
 		.keep = o->keep,
 		.progress = show_progress,
 		.note = show_note,

@@ -88,7 +88,7 @@ static const struct command commands[] = {
 
 /* Options without a letter to be their key. */
 enum { KEY_TO = 256, KEY_CA, KEY_PIN, KEY_KEEP, KEY_UNVERIFIED, KEY_ACCEPT_DRIVER, KEY_SIGN,
-       KEY_ALLOWED_SIGNERS, KEY_IDENTITY, KEY_SHOW_FINGERPRINT };
+       KEY_ALLOWED_SIGNERS, KEY_IDENTITY, KEY_SHOW_FINGERPRINT, KEY_START };
 
 struct option_row {
 	const char *name, *argument, *summary;
@@ -135,7 +135,7 @@ static const struct option_row options[] = {
 	{ "driver", "NAME", "auto, xl, xen-in-qemu or kvm-xen (default: auto)", 'd',
 	  FOR_BUILD | FOR_BOOT },
 	{ "deadline", "SECONDS", "a boot that takes longer has failed (default: 600)", 'D',
-	  FOR_BUILD | FOR_BOOT },
+	  FOR_BUILD | FOR_BOOT | FOR_PUBLISH },
 	{ "no-load", NULL, "without the test under load", 'L', FOR_BUILD | FOR_VERIFY },
 	{ "no-saved", NULL, "start dom0 from nothing, not from its saved state", 'F',
 	  FOR_BUILD | FOR_BOOT },
@@ -150,11 +150,12 @@ static const struct option_row options[] = {
 	{ "pad", NULL, "fill an image up to whole MiB; its size is kept beside it", 'P', FOR_EXPORT },
 	{ "as", "NAME", "boot as pvhvm, hvm, pvh or pv (default: pvhvm)", 'G', FOR_VERIFY },
 	{ "extra-disk", "FILE", "a second disk for the guest, read-only", 'E', FOR_VERIFY },
-	{ "to", "URL", "xapi://HOST[:PORT][/STORAGE], glance://CLOUD, simplestreams:DIR; repeatable", KEY_TO, FOR_PUBLISH },
+	{ "to", "URL", "xapi://HOST, glance://CLOUD, simplestreams:DIR, xl+ssh://HOST/DIR; repeatable", KEY_TO, FOR_PUBLISH },
 	{ "ca", "FILE", "CAs that vouch for the host (default: the system's)", KEY_CA, FOR_PUBLISH },
 	{ "pin", "SHA256", "trust the host by its certificate; may be repeated", KEY_PIN, FOR_PUBLISH },
 	{ "show-fingerprint", NULL, "print a host's certificate; IMAGE is the URL then", KEY_SHOW_FINGERPRINT, FOR_PUBLISH },
 	{ "keep", "N", "images of this name that stay (default: 1; a mirror 3)", KEY_KEEP, FOR_PUBLISH },
+	{ "start", NULL, "xl+ssh: make a domain of it, and wait until it answers", KEY_START, FOR_PUBLISH },
 	{ "unverified", NULL, "publish without a green verdict", KEY_UNVERIFIED, FOR_PUBLISH },
 	{ "accept-driver", "NAME", "take a verdict of this driver too: kvm-xen", KEY_ACCEPT_DRIVER, FOR_PUBLISH },
 	{ "explain", NULL, "say why each stage would run", 'e', FOR_PLAN },
@@ -292,6 +293,7 @@ static int take_option(struct pv_opts *opts, int key, const char *value, struct 
 	case KEY_KEEP: return take_number(key, value, 1000, &opts->keep, err);
 	case KEY_UNVERIFIED: opts->unverified = true; return 0;
 	case KEY_SHOW_FINGERPRINT: opts->show_fingerprint = true; return 0;
+	case KEY_START: opts->start = true; return 0;
 	case KEY_ACCEPT_DRIVER: opts->accept_driver = value; return 0;
 	case 'J': opts->json = true; return 0;
 	case 'v': opts->verbose = true; return 0;

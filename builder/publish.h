@@ -21,6 +21,9 @@ struct pv_publish {
 	size_t nformats;
 	const char *sign;			/* a key that gpg knows; NULL: no signature */
 	struct pv_trust trust;		/* for targets with https */
+	const char *scripts_dir;
+	bool start;				/* and a domain made of it, where that can be done */
+	unsigned deadline_s;			/* for that; 0: the target's own choice */
 	unsigned keep;				/* images of this name that stay, the new one too; 0: the target's own choice */
 	/* How far a step is; what is a static word for it. */
 	void (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
@@ -42,6 +45,7 @@ void pv_publish_result_done(struct pv_publish_result *r);
 struct pv_publish_target {
 	const char *scheme;			/* "xapi://" */
 	const char *form, *kind;		/* for people: how it is written, what an image is there: "template" */
+	bool starts;				/* knows --start */
 	/* Reads the address and finds the credentials. Talks to nobody, writes nothing: what can be refused is refused
 	 * here. PV_ERR_USAGE. */
 	int (*plan)(const char *to, const struct pv_publish *what, void **ret, struct pv_error *err);
@@ -52,7 +56,7 @@ struct pv_publish_target {
 	int (*site)(const char *to, char **ret, struct pv_error *err);
 };
 
-extern const struct pv_publish_target pv_target_xapi, pv_target_glance, pv_target_streams;
+extern const struct pv_publish_target pv_target_xapi, pv_target_glance, pv_target_streams, pv_target_xl;
 
 /* The target that `to` names by its scheme. PV_ERR_USAGE. */
 int pv_publish_find(const char *to, const struct pv_publish_target **ret, struct pv_error *err) PV_MUST_CHECK;

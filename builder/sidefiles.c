@@ -16,9 +16,11 @@
 #define EC2_VOLUME_TYPE "gp3"
 
 /* A name has letters, digits, ".", "-" and "_" only (machine.c): it needs no quoting anywhere here. */
-static char *xl_cfg(const struct pv_machine *m)
+char *pv_sidefiles_xl(const struct pv_machine *m, const char *disk, const char *bridge)
 {
-	return pv_fmt("# PVHVM guest for xl create; put the disk where target= says, or say where it is\n"
+	pv_autofree char *usual = pv_fmt(IMAGE_DIR "/%s.raw", m->name);
+
+	return pv_fmt("# PVHVM guest for xl create%s\n"
 		      "name = \"%s\"\n"
 		      "type = \"hvm\"\n"
 		      "bios = \"seabios\"\n"
@@ -27,16 +29,17 @@ static char *xl_cfg(const struct pv_machine *m)
 		      "vcpus = %u\n"
 		      "# unplugs the emulated disk and network card: without it the guest is no PVHVM\n"
 		      "xen_platform_pci = 1\n"
-		      "disk = [ \"format=raw,vdev=xvda,access=rw,target=" IMAGE_DIR "/%s.raw\" ]\n"
-		      "vif = [ \"bridge=xenbr0\" ]\n"
+		      "disk = [ \"format=raw,vdev=xvda,access=rw,target=%s\" ]\n"
+		      "vif = [ \"bridge=%s\" ]\n"
 		      "serial = \"pty\"\n"
 		      "vnc = 0\n"
 		      "usb = 0\n"
 		      "on_poweroff = \"destroy\"\n"
 		      "on_reboot = \"restart\"\n"
 		      "on_crash = \"restart\"\n",
-		      m->name, (unsigned long long)(m->memory / MIB), (unsigned long long)(m->memory / MIB), m->vcpus,
-		      m->name);
+		      disk ? "" : "; put the disk where target= says, or say where it is", m->name,
+		      (unsigned long long)(m->memory / MIB), (unsigned long long)(m->memory / MIB), m->vcpus,
+		      disk ? disk : usual, bridge ? bridge : "xenbr0");
 }
 
 /* Takes the object. */
@@ -122,7 +125,7 @@ static char *meta_data(const struct pv_machine *m)
 int pv_sidefiles_write(const struct pv_machine *m, uint64_t disk_size, const char *dir, struct pv_strv *ret_files,
 		       struct pv_error *err)
 {
-	char *texts[] = { xl_cfg(m),         pv_sidefiles_xapi(m, disk_size), pv_sidefiles_glance(m, disk_size),
+	char *texts[] = { pv_sidefiles_xl(m, NULL, NULL), pv_sidefiles_xapi(m, disk_size), pv_sidefiles_glance(m, disk_size),
 			  ec2(m, disk_size), user_data(m),       meta_data(m) };
 	static const char *const suffixes[PV_COUNT(texts)] = { "xl.cfg",   "xapi.json", "glance.json",
 							       "ec2.json", "user-data", "meta-data" };
