@@ -60,13 +60,14 @@ static int take_folder(const char *path, struct pv_far_address *a, struct pv_err
 {
 	pv_autostr text = PV_STR_INIT;
 
-	if (decode(path, &text) < 0 || text.len > FOLDER_MAX || !is_plain(text.data, text.len) || strpbrk(text.data, ",:\"\\"))
+	if (decode(path, &text) < 0 || text.len > FOLDER_MAX || !is_plain(pv_str_text(&text), text.len) ||
+	    strpbrk(pv_str_text(&text), ",:\"\\"))
 		return pv_error_set(err, PV_ERR_USAGE, "--to %s: a folder's name is wanted without commas, colons, double "
 				    "quotes, backslashes and control characters; xl reads them its own way", a->shown);
-	while (text.len > 1 && text.data[text.len - 1] == '/')
+	while (text.len > 0 && text.data[text.len - 1] == '/')
 		text.data[--text.len] = '\0';
-	pv_autofree char *whole = pv_fmt("%s/", text.data);
-	if (text.len < 2 || strstr(whole, "//") || strstr(whole, "/./") || strstr(whole, "/../"))
+	pv_autofree char *whole = pv_fmt("%s/", pv_str_text(&text));
+	if (text.len == 0 || strstr(whole, "//") || strstr(whole, "/./") || strstr(whole, "/../"))
 		return pv_error_set(err, PV_ERR_USAGE, "--to %s: a folder is wanted after the host, with its whole path",
 				    a->shown);
 	a->folder = pv_str_steal(&text);
@@ -197,7 +198,7 @@ static char *last_line(const char *tail)
 {
 	size_t len = strlen(tail);
 
-	while (len > 0 && tail[len - 1] == '\n')
+	while (len > 0 && strchr("\r\n?", tail[len - 1]))	/* ssh's \r is a ? by now */
 		len--;
 	size_t from = len;
 	while (from > 0 && tail[from - 1] != '\n')
