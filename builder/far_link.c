@@ -109,21 +109,20 @@ static int ended(struct pv_far_link *link, struct pv_error *err)
 	return pv_error_set(err, PV_ERR_ARCHIVE, "%s: the connection ended", link->host);
 }
 
-/* One line without its newline, in the link's buffer until the next call. */
-static int read_line(struct pv_far_link *link, char **ret, struct pv_error *err)
+/* One line without its newline, in the link's buffer until the next call. NULL: err is set. */
+static const char *read_line(struct pv_far_link *link, struct pv_error *err)
 {
 	for (;;) {
 		char *begin = link->buf + link->from, *nl = memchr(begin, '\n', link->to - link->from);
 
 		if (nl) {
 			*nl = '\0';
-			*ret = begin;
 			link->from += (size_t)(nl - begin) + 1;
-			return 0;
+			return begin;
 		}
 		if (link->to - link->from > PV_FAR_LINE)
-			return pv_error_set(err, PV_ERR_ARCHIVE, "%s: says what no pvimg wants to hear (a line without end)",
-					    link->host);
+			return (void)pv_error_set(err, PV_ERR_ARCHIVE, "%s: says what no pvimg wants to hear (a line without "
+						  "end)", link->host), NULL;
 		memmove(link->buf, begin, link->to - link->from);
 		link->to -= link->from;
 		link->from = 0;
@@ -131,7 +130,7 @@ static int read_line(struct pv_far_link *link, char **ret, struct pv_error *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return ended(link, err);
+			return (void)ended(link, err), NULL;
 		link->to += (size_t)n;
 	}
 }
@@ -149,10 +148,11 @@ static int far_error(const struct pv_far_link *link, const char *words, const ch
 int pv_far_answer(struct pv_far_link *link, pv_far_line_fn *on_line, void *ctx, struct pv_str *ret_words, struct pv_error *err)
 {
 	pv_autofree char *before = pv_xstrdup("");
-	char *line = NULL;
 
 	for (size_t n = 0; n < (on_line ? LINES_MAX : IGNORED_MAX); n++) {
-		if (read_line(link, &line, err) < 0)
+		const char *line = read_line(link, err);
+
+		if (!line)
 			return -1;
 		if (pv_starts(line, "= ok")) {
 			if (ret_words)

@@ -166,8 +166,9 @@ static int send(void *self, const struct pv_publish *what, struct pv_publish_res
 	j.x.disk = j.disk;
 	if (converse(&j, err) < 0)
 		return -1;
-	*ret = (struct pv_publish_result){ .target = pv_xstrdup(t->to.shown), .id = pv_steal(&j.disk), .already = j.x.already,
-					   .sent = j.x.sent, .removed = j.x.removed, .tries = j.tries };
+	*ret = (struct pv_publish_result){ .target = pv_xstrdup(t->to.shown), .already = j.x.already, .sent = j.x.sent,
+					   .removed = j.x.removed, .tries = j.tries };
+	ret->id = pv_steal(&j.disk);
 	memcpy(ret->sha256, j.sha256, sizeof(ret->sha256));
 	return 0;
 }

@@ -5,7 +5,7 @@
 Usage: proxy.py PORT SSHD-PORT DIR
   DIR/cut    a number: the next connection ends after so many bytes to the server, and the file is removed
   DIR/always the same for every connection while the file is there
-  DIR/slow   while it is there, at most 1 MB/s goes to the server
+  DIR/slow   while it is there, at most 2 MB/s goes to the server
 """
 import os
 import socket
@@ -41,7 +41,7 @@ def pump(a, b, left, slow):
         if not data or left == 0:
             break
         if slow and told("slow") is not None:
-            time.sleep(len(data) / 1e6)
+            time.sleep(len(data) / 2e6)
     for s in (a, b):
         try:
             s.shutdown(socket.SHUT_RDWR)
