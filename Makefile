@@ -62,7 +62,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(OBJ)/unit/%)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(OBJ)/fuzz/replay_%)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(FUZZ_OBJ)/fuzz_%)
-SHELL_FILES := $(sort $(wildcard scripts/* scripts/dom0/* scripts/xl/* scripts/guest/* tests/xen/*.sh tests/publish/*.sh tests/xapi/*.sh tests/glance/*.sh tests/cli/*.sh tests/meta/*.sh tests/boot/*.sh tests/schema/*.sh \
+SHELL_FILES := $(sort $(wildcard scripts/* scripts/dom0/* scripts/xl/* scripts/guest/* tests/xen/*.sh tests/publish/*.sh tests/xapi/*.sh tests/glance/*.sh tests/ssh/xl tests/cli/*.sh tests/meta/*.sh tests/boot/*.sh tests/schema/*.sh \
 	tests/archive/*.sh tests/bin/* tests/run tests/bench tests/bench-formats tests/check-ubuntu .ci/run))
 
 # V=1 shows whole commands

@@ -111,8 +111,8 @@ static int take_query(const char *query, struct pv_far_address *a, struct pv_err
 /* A password is not repeated. */
 static char *shown(const char *to)
 {
-	const char *rest = to + strlen(SCHEME), *end = rest + strcspn(rest, "/?"), *at = memrchr(rest, '@', (size_t)(end - rest)),
-		   *colon = at ? memchr(rest, ':', (size_t)(at - rest)) : NULL;
+	const char *rest = to + strlen(SCHEME), *end = rest + strcspn(rest, "/?");
+	const char *at = memrchr(rest, '@', (size_t)(end - rest)), *colon = at ? memchr(rest, ':', (size_t)(at - rest)) : NULL;
 	pv_autofree char *text = pv_fmt(SCHEME "%.*s%s", colon ? (int)(colon - rest) : 0, rest, colon ? at : rest);
 
 	text[strcspn(text, "?")] = '\0';
@@ -217,15 +217,16 @@ int pv_far_why(const struct pv_far_address *to, const char *tail, bool *ret_pass
 				    "in; if the host was set up anew, remove the old key with ssh-keygen -R and log in once by "
 				    "ssh %s%s", to->host, port, to->host);
 	if (strstr(tail, "Host key verification failed"))
-		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: its host key is not known here; compare what \"ssh-keyscan %s%s | "
-				    "ssh-keygen -lf -\" prints with what its administrator says, then log in once by ssh %s%s",
+		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: its host key is not known here; compare what \"ssh-keyscan %s%s "
+				    "| ssh-keygen -lf -\" prints with what its administrator says, then log in once by ssh %s%s",
 				    to->host, port, to->host, port, to->host);
 	if (strstr(tail, "Permission denied") || strstr(tail, "Too many authentication failures"))
 		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: does not let us in (%s); is the key in ssh-agent, and its public "
 				    "half in authorized_keys there?", to->host, last);
 	if (strstr(tail, "Could not resolve hostname") || strstr(tail, "Bad configuration option") ||
-	    strstr(tail, "terminating, 1 bad configuration"))
+	    strstr(tail, "terminating, "))
 		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: %s", to->host, last);
 	*ret_passing = true;
-	return pv_error_set(err, PV_ERR_ARCHIVE, "%s: the connection broke: %s", to->host, *last ? last : "ssh says no more");
+	return pv_error_set(err, PV_ERR_ARCHIVE, "%s: the connection broke: %s", to->host,
+			    *last ? last : "ssh says no more");
 }

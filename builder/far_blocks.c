@@ -140,12 +140,12 @@ struct pv_far_run *pv_far_runs(const struct pv_far_blocks *ours, const uint8_t (
 		if (theirs && memcmp(theirs[i], ours->digest[i], PV_SHA256_LEN) == 0)
 			continue;
 		for (size_t u = 0; u * PV_FAR_UNIT < len; u++) {
+			uint64_t at = (uint64_t)i * PV_FAR_BLOCK + u * PV_FAR_UNIT;
 			size_t left = len - u * PV_FAR_UNIT;
 			bool zero = !(ours->data[i] >> u & 1);
 
 			if (!zero || theirs)
-				add_run(&runs, (uint64_t)i * PV_FAR_BLOCK + u * PV_FAR_UNIT, left < PV_FAR_UNIT ? left : PV_FAR_UNIT,
-					zero);
+				add_run(&runs, at, left < PV_FAR_UNIT ? left : PV_FAR_UNIT, zero);
 		}
 	}
 	*ret_n = runs.n;

@@ -145,7 +145,8 @@ static int far_error(const struct pv_far_link *link, const char *words, const ch
 	return pv_error_set(err, PV_ERR_ARCHIVE, "%s: %s", link->host, *plain ? plain : "failed there, without a word");
 }
 
-int pv_far_answer(struct pv_far_link *link, pv_far_line_fn *on_line, void *ctx, struct pv_str *ret_words, struct pv_error *err)
+int pv_far_answer(struct pv_far_link *link, pv_far_line_fn *on_line, void *ctx, struct pv_str *ret_words,
+		  struct pv_error *err)
 {
 	pv_autofree char *before = pv_xstrdup("");
 
@@ -186,6 +187,13 @@ int pv_far_send(struct pv_far_link *link, const void *data, size_t len, struct p
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+void pv_far_last_word(struct pv_far_link *link, const char *word)
+{
+	pv_autofree char *line = pv_fmt("%s\n", word);
+
+	(void)send(link->fd, line, strlen(line), MSG_NOSIGNAL);
 }
 
 static int say(struct pv_far_link *link, struct pv_error *err, const char *fmt, va_list ap) PV_PRINTF(3, 0);

@@ -28,10 +28,12 @@ typedef int pv_far_line_fn(void *ctx, const char *line, struct pv_error *err);
 /* Sends a line. */
 int pv_far_say(struct pv_far_link *link, struct pv_error *err, const char *fmt, ...) PV_PRINTF(3, 4) PV_MUST_CHECK;
 int pv_far_send(struct pv_far_link *link, const void *data, size_t len, struct pv_error *err) PV_MUST_CHECK;
-/* Reads an answer. on_line NULL: its body means nothing. ret_words, NULL or a string of the caller's: what follows "ok". Where the
- * far side says "error", PV_ERR_ARCHIVE with its words, else the last line of the body. */
-int pv_far_answer(struct pv_far_link *link, pv_far_line_fn *on_line, void *ctx, struct pv_str *ret_words, struct pv_error *err)
-	PV_MUST_CHECK;
+/* Reads an answer. on_line NULL: its body means nothing. ret_words, NULL or a string of the caller's: what follows "ok".
+ * Where the far side says "error", PV_ERR_ARCHIVE with its words, else the last line of the body. */
+int pv_far_answer(struct pv_far_link *link, pv_far_line_fn *on_line, void *ctx, struct pv_str *ret_words,
+		  struct pv_error *err) PV_MUST_CHECK;
+/* What is to be done there after an error; it may not arrive, and nobody waits. */
+void pv_far_last_word(struct pv_far_link *link, const char *word);
 /* Says and reads the answer. */
 int pv_far_ask(struct pv_far_link *link, struct pv_str *ret_words, struct pv_error *err, const char *fmt, ...)
 	PV_PRINTF(4, 5) PV_MUST_CHECK;

@@ -48,8 +48,8 @@ static int take_lock(struct pv_far_link *link, const struct pv_publish_xl *x, st
 		if (!pv_streq(words.data, "busy"))
 			return 0;
 		if (pv_clock_ms() > end)
-			return pv_error_set(err, PV_ERR_ARCHIVE, "%s: somebody else publishes %s there, for more than %u minutes",
-					    x->to->host, x->what->machine->name, LOCK_S / 60);
+			return pv_error_set(err, PV_ERR_ARCHIVE, "%s: somebody else publishes %s there, for more than %u "
+					    "minutes", x->to->host, x->what->machine->name, LOCK_S / 60);
 		if (first)
 			note(x, "somebody else publishes this name there; waiting");
 		if (pause_s(1, err) < 0)
@@ -105,7 +105,8 @@ static int look(struct pv_far_link *link, struct pv_publish_xl *x, struct pv_err
 	if (pv_far_ask(link, &words, err, "look") < 0)
 		return -1;
 	if (pv_starts(words.data, "used")) {
-		pv_autofree char *line = pv_fmt("%s is there and used by %s; left as it is", x->disk, words.data + strlen("used "));
+		pv_autofree char *line = pv_fmt("%s is there and used by %s; left as it is", x->disk,
+						words.data + strlen("used "));
 		note(x, line);
 		x->already = !x->placed;
 		return 0;
@@ -212,10 +213,12 @@ static int check_part(struct pv_far_link *link, const struct pv_publish_xl *x, s
 	if (pv_far_ask(link, NULL, err, "sync") < 0 || ask_sum(link, part, sum, err) < 0)
 		return -1;
 	show(x, "checking", x->blocks->size, x->blocks->size);
-	if (!pv_streq(sum, x->sha256))
-		return pv_error_set(err, PV_ERR_STAGE, "%s: what came to be at %s is not this image (%s): it was changed while "
+	if (pv_streq(sum, x->sha256))
+		return 0;
+	if (pv_far_ask(link, NULL, err, "drop") < 0)
+		return -1;
+	return pv_error_set(err, PV_ERR_STAGE, "%s: what came to be at %s is not this image (%s): it was changed while "
 				    "it was published, or a disk there is bad; start again", x->what->image, x->to->host, sum);
-	return 0;
 }
 
 static int take_kept(void *ctx, const char *line, struct pv_error *err)
@@ -233,8 +236,11 @@ static int fill(struct pv_far_link *link, struct pv_publish_xl *x, struct pv_err
 	pv_autostr begun = PV_STR_INIT;
 	struct digests theirs = { 0 };
 
-	if (pv_far_ask(link, &begun, err, "part") < 0 || pv_far_ask(link, NULL, err, "size") < 0)
+	if (pv_far_ask(link, &begun, err, "part") < 0 || pv_far_ask(link, NULL, err, "size") < 0) {
+		if (!pv_proc_interrupted())
+			pv_far_last_word(link, "drop");		/* the copy found no room, perhaps */
 		return -1;
+	}
 	int rc = 0;
 	if (!pv_streq(begun.data, "empty"))
 		rc = ask_blocks(link, x, &theirs, err);
@@ -285,14 +291,14 @@ static int wait_for_domain(struct pv_far_link *link, const struct pv_publish_xl 
 		if (pv_streq(state.data, "connected"))
 			return pv_far_ask(link, NULL, err, "keep");
 		if (!pv_starts(state.data, "waiting"))
-			return pv_error_set(err, PV_ERR_ARCHIVE, "%s: the domain %s ended before its drivers had connected; it was "
-					    "destroyed, %s.cfg and its disk are there", x->to->host, name, name);
+			return pv_error_set(err, PV_ERR_ARCHIVE, "%s: the domain %s ended before its drivers had connected; "
+					    "it was destroyed, %s.cfg and its disk are there", x->to->host, name, name);
 		passed = (pv_clock_ms() - began) / 1000;
 		if (pause_s(1, err) < 0)
 			return -1;
 	} while (passed < seconds);
-	return pv_error_set(err, PV_ERR_ARCHIVE, "%s: the domain %s did not answer within %u s (%s); it was destroyed, %s.cfg and "
-			    "its disk are there", x->to->host, name, seconds, state.data, name);
+	return pv_error_set(err, PV_ERR_ARCHIVE, "%s: the domain %s did not answer within %u s (%s); it was destroyed, %s.cfg "
+			    "and its disk are there", x->to->host, name, seconds, state.data, name);
 }
 
 static int start(struct pv_far_link *link, const struct pv_publish_xl *x, struct pv_error *err)
@@ -302,18 +308,12 @@ static int start(struct pv_far_link *link, const struct pv_publish_xl *x, struct
 	return pv_far_ask(link, NULL, err, "create") < 0 ? -1 : wait_for_domain(link, x, err);
 }
 
-/* A failed part is of no use to anybody, an interrupted one is. -1. */
-static int drop(struct pv_far_link *link)
-{
-	return pv_proc_interrupted() ? -1 : pv_far_say(link, NULL, "drop") - 1;
-}
-
 static int converse(struct pv_far_link *link, struct pv_publish_xl *x, struct pv_error *err)
 {
 	if (take_lock(link, x, err) < 0 || check_domain(link, x, err) < 0 || look(link, x, err) < 0)
 		return -1;
 	if (!x->already && !x->placed && fill(link, x, err) < 0)
-		return drop(link);
+		return -1;
 	if (send_config(link, x, err) < 0 || pv_far_say(link, err, "prune %u", x->what->keep ? x->what->keep : 1) < 0 ||
 	    pv_far_answer(link, take_pruned, x, NULL, err) < 0)
 		return -1;

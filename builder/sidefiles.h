@@ -10,8 +10,8 @@
 #include "machine.h"
 #include "text.h"
 
-/* The text of NAME.xl.cfg. disk: its path there, without double quotes and backslashes; NULL: one that has to be put right. bridge
- * NULL: xenbr0. The caller frees. */
+/* The text of NAME.xl.cfg. disk: its path there, without double quotes and backslashes; NULL: one that has to be put
+ * right. bridge NULL: xenbr0. The caller frees. */
 char *pv_sidefiles_xl(const struct pv_machine *m, const char *disk, const char *bridge);
 /* The text of NAME.xapi.json. The caller frees. */
 char *pv_sidefiles_xapi(const struct pv_machine *m, uint64_t disk_size);

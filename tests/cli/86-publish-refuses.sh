@@ -42,6 +42,15 @@ refused 2 'leave one out' img/img.raw --to "$TO" --ca x --pin "$(printf '%064d' 
 refused 2 '64 digits' img/img.raw --to "$TO" --pin abc
 refused 2 'a number from 1' img/img.raw --to "$TO" --keep 0
 
+# a host of xl: what it is sent is a command there, so what is no plain address is none at all
+XL=xl+ssh://127.0.0.1:9
+refused 2 'a folder is wanted' img/img.raw --to "$XL" --unverified
+refused 2 'is wanted' img/img.raw --to 'xl+ssh://-oProxyCommand=id/x' --unverified
+refused 2 'would be seen by others' img/img.raw --to xl+ssh://root:sesame@host/x --unverified
+refused 2 'control characters' img/img.raw --to "$XL/a%0ab" --unverified
+refused 2 'takes raw only' img/img.raw --to "$XL/x" --unverified --format vhd
+refused 2 'only xl+ssh' img/img.raw --to simplestreams:mirror --unverified --start
+
 # --- credentials ---
 refused 2 'no password' img/img.raw --to "$TO" --unverified
 printf 'root\nsesame\n' >credentials

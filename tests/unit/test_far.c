@@ -77,8 +77,8 @@ static void keep_line(void *ctx, const char *line, size_t len)
 static void test_quoting(void **state)
 {
 	static const char *const words[] = {
-		"plain", "", "two words", "it's", "''", "$(touch gone)", "`touch gone`", "\"$HOME\"", "a;b|c&d", "\\", "\\'", "*", "~", "-n",
-		"\xc3\xa9", "!x", "#", "a=b",
+		"plain", "", "two words", "it's", "''", "$(touch gone)", "`touch gone`", "\"$HOME\"", "a;b|c&d", "\\", "\\'", "*", "~",
+		"-n", "\xc3\xa9", "!x", "#", "a=b",
 	};
 	pv_autostr line = PV_STR_INIT;
 	pv_autostrv got = PV_STRV_INIT;
