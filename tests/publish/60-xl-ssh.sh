@@ -14,8 +14,14 @@ PATH=$PATH:/usr/sbin:/sbin
 for tool in sshd ssh ssh-keygen python3; do
 	command -v "$tool" >/dev/null || { echo "skipped: $tool is missing"; exit 77; }
 done
-# the far user has to get there
-TMP=$(mktemp -d /var/tmp/pvimg-ssh.XXXXXX)
+# the far user has to get there; in memory, where programs may run there, since every image is synced
+for base in /dev/shm /var/tmp; do
+	TMP=$(mktemp -d $base/pvimg-ssh.XXXXXX) || continue
+	printf '#!/bin/sh\n' >"$TMP/runs"
+	chmod 755 "$TMP/runs"
+	! "$TMP/runs" 2>/dev/null || break
+	rm -r "$TMP"
+done
 chmod 755 "$TMP"
 XDG_CACHE_HOME=$TMP/cache
 export XDG_CACHE_HOME
@@ -239,8 +245,9 @@ for mode in refused waiting ended; do
 done
 echo connected >fake/mode
 : >fake/watch
-good "$B" --start		# xl's watcher lives on, and holds nothing
+good "$B" --start
 good "$A"
+! grep -q 'somebody else' out || fail "xl's watcher of the domain, which lives on, holds our lock"
 rm -f fake/domain fake/watch
 [ "$(id -u)" -ne 0 ] || pkill -u "$FAR" sleep || :
 mv bin/xl bin/no-xl
@@ -354,6 +361,26 @@ done
 good "$C"
 [ "$(result sent)" -lt 5000000 ] || fail "resumed: $(result sent) bytes were sent"
 holds "$C"
+
+# --- an image that is written to while it is sent ---
+fresh
+good "$C"
+mkdir d
+cp "$A" d/img.raw
+touch slow
+"$PVIMG" publish ./d/img.raw --to "$TO" --unverified >/dev/null 2>out &
+run=$!
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	! grep -q 'sending' out || break
+	sleep 0.2
+done
+printf x | dd of=d/img.raw bs=1 seek=47000000 conv=notrunc status=none
+rm slow
+RC=0
+wait "$run" || RC=$?
+{ [ "$RC" -eq 1 ] && grep -q 'was changed while it was published' out; } || fail "a changed image: exit status $RC: $(cat out)"
+holds "$C"
+[ -z "$(find far -name '*.part')" ] || fail "a changed image: $(ls -A far)"
 
 # --- two at once ---
 touch slow
