@@ -218,9 +218,9 @@ int pv_far_why(const struct pv_far_address *to, const char *tail, bool *ret_pass
 				    "ssh %s%s", to->host, port, to->host);
 	if (strstr(tail, "Host key verification failed"))
 		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: its host key is not known here; compare what \"ssh-keyscan %s%s "
-				    "| ssh-keygen -lf -\" prints with what its administrator says, then log in once by ssh %s%s",
-				    to->host, port, to->host, port, to->host);
-	if (strstr(tail, "Permission denied") || strstr(tail, "Too many authentication failures"))
+				    "| ssh-keygen -lf -\" prints with what its administrator says, then log in once by ssh "
+				    "%s%s", to->host, port, to->host, port, to->host);
+	if (strstr(tail, "Permission denied (") || strstr(tail, "Too many authentication failures"))
 		return pv_error_set(err, PV_ERR_ARCHIVE, "%s: does not let us in (%s); is the key in ssh-agent, and its public "
 				    "half in authorized_keys there?", to->host, last);
 	if (strstr(tail, "Could not resolve hostname") || strstr(tail, "Bad configuration option") ||

@@ -117,8 +117,9 @@ static int look(struct pv_far_link *link, struct pv_publish_xl *x, struct pv_err
 	if (ask_sum(link, x->disk, sum, err) < 0)
 		return -1;
 	show(x, "checking", x->blocks->size, x->blocks->size);
-	x->already = pv_streq(sum, x->sha256) && !x->placed;
-	x->placed = x->placed && pv_streq(sum, x->sha256);
+	bool same = pv_streq(sum, x->sha256);
+	x->placed = same && (x->placed || x->sent > 0);	/* the word that it was put in place may have been lost */
+	x->already = same && !x->placed;
 	return 0;
 }
 
