@@ -153,6 +153,14 @@ bad() {
 	[ "$RC" -eq "$code" ] || fail "publish $*: exit status $RC, expected $code: $(cat out)"
 	tail -n 1 out | grep -q -e "$text" || fail "publish $*: no word of '$text': $(cat out)"
 }
+# until_true COMMAND...: waits for it, half a minute at most
+until_true() {
+	i=0
+	until "$@" || [ "$i" -ge 100 ]; do
+		i=$((i + 1))
+		sleep 0.3
+	done
+}
 result() { sed -n "s/^ *\"$1\": \(.*[^,]\),*\$/\1/p" result; }
 # holds IMAGE [FOLDER]: the configuration names it, it is whole, and nothing of a name is half
 holds() {
@@ -219,7 +227,8 @@ rm -f fake/domain
 if [ "$(id -u)" -eq 0 ]; then
 	su -s /bin/sh "$FAR" -c "exec sleep 60 <'$TMP/far/$(disk_of "$A")'" &
 	held=$!
-	sleep 0.5
+	held_open() { pgrep -u "$FAR" -x sleep >/dev/null; }
+	until_true held_open
 	good "$B"
 	[ -e "far/$(disk_of "$A")" ] || fail "an open disk was removed"
 	kill "$held"
@@ -257,18 +266,12 @@ mv bin/no-xl bin/xl
 echo waiting >fake/mode
 "$PVIMG" publish "./$B" --to "$TO" --unverified --start >/dev/null 2>out &
 run=$!
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-	[ ! -f fake/domain ] || break
-	sleep 0.3
-done
+until_true test -f fake/domain
 kill -INT "$run"
 RC=0
 wait "$run" || RC=$?
 [ "$RC" -eq 130 ] || fail "SIGINT: exit status $RC: $(cat out)"
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-	[ -f fake/domain ] || break
-	sleep 0.3
-done
+until_true test ! -f fake/domain
 [ ! -f fake/domain ] || fail "SIGINT: the domain is left"
 holds "$B"
 ! grep BAD fake/calls || fail "calls that xl would refuse"
@@ -329,7 +332,7 @@ echo 100000 >always
 # four breaks without a word of progress are waited for too long here: the interrupt ends it
 "$PVIMG" publish "./$A" --to "$TO" --unverified >/dev/null 2>out &
 run=$!
-sleep 2
+until_true grep -q 'trying again' out
 kill -TERM "$run"
 RC=0
 wait "$run" || RC=$?
@@ -342,22 +345,17 @@ fresh
 touch slow
 "$PVIMG" publish "./$C" --to "$TO" --unverified >/dev/null 2>out &
 run=$!
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
-	sent=$(du -k "far/.$(disk_of "$C").part" 2>/dev/null | cut -f1)
-	[ "${sent:-0}" -lt 4096 ] || break
-	sleep 0.3
-done
+half_sent() { [ "$(du -k "far/.$(disk_of "$C").part" 2>/dev/null | cut -f1)" -ge 4096 ] 2>/dev/null; }
+until_true half_sent
 kill -INT "$run"
 RC=0
 wait "$run" || RC=$?
 [ "$RC" -eq 130 ] || fail "SIGINT: exit status $RC: $(cat out)"
 [ ! -e far/img.cfg ] || fail "SIGINT: a configuration of nothing"
 rm slow
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-	[ -n "$(pgrep -f "pvimg $TMP/far img")" ] || break
-	sleep 0.3
-done
-[ -z "$(pgrep -f "pvimg $TMP/far img")" ] || fail "SIGINT: the far side still runs"
+nothing_runs() { [ -z "$(pgrep -f "pvimg $TMP/far img")" ]; }
+until_true nothing_runs
+nothing_runs || fail "SIGINT: the far side still runs"
 good "$C"
 [ "$(result sent)" -lt 5000000 ] || fail "resumed: $(result sent) bytes were sent"
 holds "$C"
@@ -370,10 +368,7 @@ cp "$A" d/img.raw
 touch slow
 "$PVIMG" publish ./d/img.raw --to "$TO" --unverified >/dev/null 2>out &
 run=$!
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-	! grep -q 'sending' out || break
-	sleep 0.2
-done
+until_true grep -q sending out
 printf x | dd of=d/img.raw bs=1 seek=47000000 conv=notrunc status=none
 rm slow
 RC=0
@@ -386,7 +381,7 @@ holds "$C"
 touch slow
 "$PVIMG" publish "./$A" --to "$TO" --unverified >/dev/null 2>other &
 other=$!
-sleep 1.5
+until_true test -e "far/.$(disk_of "$A").part"
 TO=$DIRECT
 good "$B"
 grep -q 'somebody else publishes' out || fail "two at once: $(cat out)"
