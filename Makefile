@@ -62,8 +62,8 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(OBJ)/unit/%)
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 REPLAY_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(OBJ)/fuzz/replay_%)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(FUZZ_OBJ)/fuzz_%)
-SHELL_FILES := $(sort $(wildcard scripts/* scripts/dom0/* scripts/xl/* scripts/guest/* tests/xen/*.sh tests/publish/*.sh tests/xapi/*.sh tests/glance/*.sh tests/ssh/xl tests/cli/*.sh tests/meta/*.sh tests/boot/*.sh tests/schema/*.sh \
-	tests/archive/*.sh tests/bin/* tests/run tests/bench tests/bench-formats tests/check-ubuntu .ci/run))
+SHELL_FILES := $(sort $(wildcard scripts/* scripts/dom0/* scripts/xl/* scripts/guest/* tests/*/*.sh tests/bin/* tests/ssh/xl tests/run \
+	tests/bench/formats tests/bench/peers/* tests/check-ubuntu .ci/run))
 
 # V=1 shows whole commands
 Q := $(if $(V),,@)
@@ -88,7 +88,7 @@ help:
 	@echo 'make deps                install what this machine lacks to build and run (apt)'
 	@echo 'make image [RECIPE=..]   deps, build, and build an image (ubuntu-2g)'
 	@echo 'make check [TIERS=..]    deps, build, all tests; ends with N passed, N failed, N skipped'
-	@echo 'make bench               pvimg against mmdebstrap'
+	@echo 'make bench               pvimg against others and its goals; out/bench/bench.json and bench.svg'
 	@echo 'make check-xen           images that verify must not pass, under Xen (slow)'
 	@echo 'make check-publish       publishing to stand-ins and real servers, and what they do to one (slow)'
 	@echo 'make check-xapi XAPI_URL=xapi://HOST   the same against a real XenServer or XCP-ng pool'
@@ -180,7 +180,7 @@ check-built: tests-built
 bench:
 	@scripts/deps bench
 	@$(MAKE) all
-	@tests/bench
+	@tests/bench/run
 
 check-xen:
 	@scripts/deps check

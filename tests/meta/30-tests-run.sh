@@ -20,7 +20,7 @@ for file in tests/meta/*.sh tests/cli/*.sh tests/boot/*.sh tests/schema/*.sh tes
 		[ -x "$file" ] || fault "$file: not executable" ;;
 	*)
 		# a part of others: somebody must name it
-		grep -rqF -- "${file##*/}" tests --include='[0-9]*.sh' --include='*.sh' --include=run --include=bench \
+		grep -rqF -- "${file##*/}" tests --include='[0-9]*.sh' --include='*.sh' --include=run \
 			--include=check-ubuntu --exclude="${file##*/}" || fault "$file: no test, and no test names it" ;;
 	esac
 done
