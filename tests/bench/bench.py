@@ -190,6 +190,19 @@ class Bench:
         name = name or self.recipe
         return json.loads((self.work / out / name / "report.json").read_text())
 
+    def objects(self, cache):
+        """The trees that it keeps of the recipe's packages: that of stage system, and what stage configure changed."""
+        found = []
+        for stage in ("system", "configure"):
+            for record in (self.work / cache / "stages" / stage).glob("*.json"):
+                doc = json.loads(record.read_text())
+                if doc["image"] == self.recipe:
+                    digest = doc["files"][0]["digest"]
+                    found += list((self.work / cache / "store").rglob(digest))
+        if len(found) != 2:
+            raise Stop(1, "bench: the cache has %d trees of the recipe, 2 are wanted" % len(found))
+        return found
+
     # --- the others ---
 
     def peer(self, name, *args):
