@@ -65,6 +65,40 @@ static int make_run_folders(struct pv_run *run, struct pv_error *err)
 	return 0;
 }
 
+static struct pv_result_place place_of(const struct build *b)
+{
+	return (struct pv_result_place){ .name = b->req->name, .hidden = b->hidden, .final = b->final,
+					 .taken = !b->req->accept };
+}
+
+static void note_reuse(struct build *b, const char *folders, const char *words)
+{
+	pv_since_keep_folders(b->report, folders);
+	pv_log_stage_begin(b->req->log, b->req->recipe->name, "reuse");
+	pv_log_stage_end(b->req->log, true, words);
+	pv_report_stage_begin(b->report, "reuse");
+	pv_report_stage_end(b->report, "done");
+}
+
+/* Another flavor's disk beside it, where that has the same tree. */
+static int reuse_sibling(struct build *b, bool *ret_done, struct pv_error *err)
+{
+	const struct pv_result_place place = place_of(b);
+	pv_autofree char *from = NULL;
+
+	*ret_done = false;
+	if (pv_recipe_is_dom0(b->req->recipe))
+		return 0;
+	if (pv_result_of_sibling(&b->prepared.plan, b->req->paths, b->cache, &place, b->report, &b->chunks, &from, err) < 0)
+		return -1;
+	if (!from)
+		return 0;
+	pv_autofree char *words = pv_fmt("the disk of %s, with ids and files of its own", strrchr(from, '/') + 1);
+	note_reuse(b, from, words);
+	*ret_done = true;
+	return 0;
+}
+
 static int run_stages(struct build *b, struct pv_error *err)
 {
 	pv_autoworkdir tree = PV_WORKDIR_INIT;
@@ -75,6 +109,12 @@ static int run_stages(struct build *b, struct pv_error *err)
 	    pv_stagecache_claim(b->cache, b->req->log, err) < 0 ||
 	    pv_turn_take(b->req->turn, PV_TURN_WORK, memory, err) < 0)
 		return -1;
+	/* now, as a flavor that went first may be done */
+	bool done;
+	if (reuse_sibling(b, &done, err) < 0 || done) {
+		pv_stagecache_unclaim(b->cache);
+		return done ? 0 : -1;
+	}
 	if (pv_workdir_create(b->req->paths->cache_dir, b->req->recipe->name, memory, &tree, err) < 0)
 		return -1;
 	pv_autofree char *root = pv_path_join(tree.path, "root");
@@ -93,12 +133,6 @@ static int run_stages(struct build *b, struct pv_error *err)
 	return rc;
 }
 
-static struct pv_result_place place_of(const struct build *b)
-{
-	return (struct pv_result_place){ .name = b->req->name, .hidden = b->hidden, .final = b->final,
-					 .taken = !b->req->accept };
-}
-
 /* The result that is there already, where it will do. */
 static int reuse(struct build *b, bool *ret_done, struct pv_error *err)
 {
@@ -113,12 +147,7 @@ static int reuse(struct build *b, bool *ret_done, struct pv_error *err)
 		return -1;
 	if (how == PV_RESULT_NONE)
 		return 0;
-	pv_since_keep_folders(b->report, b->final);
-	pv_log_stage_begin(b->req->log, b->req->recipe->name, "reuse");
-	pv_log_stage_end(b->req->log, true, how == PV_RESULT_SAME ? "nothing has changed" :
-								    "files of overlays, in the disk that is there");
-	pv_report_stage_begin(b->report, "reuse");
-	pv_report_stage_end(b->report, "done");
+	note_reuse(b, b->final, how == PV_RESULT_SAME ? "nothing has changed" : "files of overlays, in the disk that is there");
 	*ret_done = true;
 	return 0;
 }

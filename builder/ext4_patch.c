@@ -27,7 +27,7 @@ struct target {
 	union inode inode;
 };
 
-static void add(struct pv_patch *patch, uint64_t offset, const void *before, const void *after, size_t len)
+void pv_patch_add(struct pv_patch *patch, uint64_t offset, const void *before, const void *after, size_t len)
 {
 	if (memcmp(before, after, len) == 0)
 		return;
@@ -73,7 +73,7 @@ static int patch_data(struct target *t, const uint8_t *data, size_t len, struct 
 				      pv_error_set(err, PV_ERR_STAGE, "%s: a small file has a hole", t->image);
 		memset(after, 0, sizeof(after));
 		memcpy(after, data + at, n);
-		add(patch, t->partition + block * PV_EXT4_BLOCK, before, after, sizeof(after));
+		pv_patch_add(patch, t->partition + block * PV_EXT4_BLOCK, before, after, sizeof(after));
 	}
 	return 0;
 }
@@ -91,7 +91,7 @@ static int patch_inode(struct target *t, size_t len, struct pv_patch *patch, str
 		code = ext2fs_inode_csum_set(t->fs, t->ino, &after.large);
 	if (code)
 		return pv_ext4_fail(err, code, t->image);
-	add(patch, t->partition + table * PV_EXT4_BLOCK + index * INODE_SIZE, t->inode.bytes, after.bytes, INODE_SIZE);
+	pv_patch_add(patch, t->partition + table * PV_EXT4_BLOCK + index * INODE_SIZE, t->inode.bytes, after.bytes, INODE_SIZE);
 	return 0;
 }
 

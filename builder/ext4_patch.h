@@ -30,6 +30,9 @@ struct pv_patch {
 int pv_ext4_patch(const char *image, uint64_t partition, const char *path, const void *data, size_t len, struct pv_patch *patch,
 		  bool *ret_possible, struct pv_error *err) PV_MUST_CHECK;
 
+/* Adds len bytes at this offset that were `before`; nothing where they are the same. Both are copied. */
+void pv_patch_add(struct pv_patch *patch, uint64_t offset, const void *before, const void *after, size_t len);
+
 /* Writes all of it, or what was there before. */
 int pv_patch_apply(const struct pv_patch *patch, int fd, const char *image, struct pv_error *err) PV_MUST_CHECK;
 void pv_patch_done(struct pv_patch *patch);

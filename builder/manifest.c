@@ -167,13 +167,31 @@ int pv_manifest_write(const struct pv_plan *plan, const struct pv_settings *sett
 	return write_json(manifest, settings, path, err);
 }
 
-int pv_manifest_with_settings(const char *from, const struct pv_settings *settings, const char *path, struct pv_error *err)
+static json_t *load(const char *from, struct pv_error *err)
 {
 	json_error_t why;
 	json_t *manifest = json_load_file(from, JSON_REJECT_DUPLICATES, &why);
 
 	if (!manifest)
-		return pv_error_set(err, PV_ERR_STAGE, "%s: %s", from, why.text);
+		pv_error_set(err, PV_ERR_STAGE, "%s: %s", from, why.text);
+	return manifest;
+}
+
+int pv_manifest_with_settings(const char *from, const struct pv_settings *settings, const char *path, struct pv_error *err)
+{
+	json_t *manifest = load(from, err);
+
+	return manifest ? write_json(manifest, settings, path, err) : -1;
+}
+
+int pv_manifest_of_sibling(const char *from, const struct pv_plan *plan, const struct pv_settings *settings, const char *path,
+			   struct pv_error *err)
+{
+	json_t *manifest = load(from, err);
+
+	if (!manifest)
+		return -1;
+	json_object_set_new(manifest, "name", json_string(plan->name));
 	return write_json(manifest, settings, path, err);
 }
 

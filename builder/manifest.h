@@ -16,6 +16,10 @@ int pv_manifest_write(const struct pv_plan *plan, const struct pv_settings *sett
 int pv_manifest_with_settings(const char *from, const struct pv_settings *settings, const char *path, struct pv_error *err)
 	PV_MUST_CHECK;
 
+/* The same from the manifest of another image, which differs in name and flavor alone. */
+int pv_manifest_of_sibling(const char *from, const struct pv_plan *plan, const struct pv_settings *settings, const char *path,
+			   struct pv_error *err) PV_MUST_CHECK;
+
 /* Compares the tree's dpkg status with the plan: every planned package installed in exactly that version and
  * architecture, nothing
  * else. PV_ERR_STAGE names up to five that differ. */

@@ -90,7 +90,8 @@ static int find_epoch(int64_t newest_date, int64_t *ret, struct pv_error *err)
 }
 
 /* Ids that programs in the tree get to know (fstab, grub.cfg) are the same for all images of a suite and epoch, so that
- * these share one configured tree; those of the disk alone are the image's own. */
+ * these share one configured tree; so is what the root file system's layout depends on, so that they share its blocks. Those
+ * of the disk alone are the image's own. */
 static void derive_ids(struct pv_plan *plan)
 {
 	uint8_t id[16];
@@ -104,7 +105,7 @@ static void derive_ids(struct pv_plan *plan)
 	pv_uuid_derive(seed, "partition esp", plan->esp.uuid);
 	pv_uuid_derive(shared, "partition root", plan->root.uuid);
 	pv_uuid_derive(shared, "filesystem root", plan->root_fs_uuid);
-	pv_uuid_derive(seed, "directory hash", plan->root_hash_seed);
+	pv_uuid_derive(shared, "directory hash", plan->root_hash_seed);
 	pv_uuid_derive(shared, "filesystem esp", id);
 	plan->esp_volume_id = (uint32_t)id[0] << 24 | (uint32_t)id[1] << 16 | (uint32_t)id[2] << 8 | id[3];
 }

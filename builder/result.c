@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Takes an earlier result again: as it is, or with other contents of small files. */
-#include "result.h"
+#include "result_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,13 +18,13 @@
 #include "stagekey.h"
 #include "undo.h"
 
-#define MANIFEST "manifest.json"
-#define STAGE "image"
+#define MANIFEST PV_RESULT_MANIFEST
+#define STAGE PV_RESULT_STAGE
 #define CHUNKS_MAX ((size_t)PV_CHUNKS_MAX * PV_SHA256_LEN)
 
 /* --- the record --- */
 
-static void record_name(const char *final, char ret[PV_SHA256_HEX])
+void pv_result_record_name(const char *final, char ret[PV_SHA256_HEX])
 {
 	pv_digest_mem(final, strlen(final), ret);
 }
@@ -34,7 +34,7 @@ static char *chunks_path(const struct pv_objects *objects, const char *final)
 {
 	char name[PV_SHA256_HEX];
 
-	record_name(final, name);
+	pv_result_record_name(final, name);
 	return pv_record_beside(objects, STAGE, name, "chunks");
 }
 
@@ -50,7 +50,7 @@ int pv_result_read(const struct pv_objects *objects, const char *final, struct p
 {
 	char name[PV_SHA256_HEX];
 
-	record_name(final, name);
+	pv_result_record_name(final, name);
 	return pv_record_read(objects, STAGE, name, ret, ret_found, err);
 }
 
@@ -76,7 +76,7 @@ int pv_result_record(const struct pv_plan *plan, const struct pv_stagecache *cac
 	if (!pv_file_id_get(manifest, &id))
 		return pv_error_set(err, PV_ERR_STAGE, "%s: gone", manifest);
 	pv_record_add(&record, MANIFEST, hex, &id);
-	record_name(place->final, name);
+	pv_result_record_name(place->final, name);
 	if (pv_record_write(objects, name, &record, err) < 0)
 		return -1;
 	pv_autofree char *beside = chunks_path(objects, place->final);
@@ -85,10 +85,10 @@ int pv_result_record(const struct pv_plan *plan, const struct pv_stagecache *cac
 
 /* --- is the old result what the record says --- */
 
-static bool load_chunks(const struct pv_objects *objects, const struct pv_result_place *place,
-			const struct pv_record_file *disk, struct pv_chunks *ret)
+bool pv_result_load_chunks(const struct pv_objects *objects, const char *final, const struct pv_record_file *disk,
+			   struct pv_chunks *ret)
 {
-	pv_autofree char *path = chunks_path(objects, place->final);
+	pv_autofree char *path = chunks_path(objects, final);
 	pv_autofree char *data = NULL;
 	char hex[PV_SHA256_HEX];
 	size_t len, want = (size_t)((disk->id.size + PV_CHUNK - 1) / PV_CHUNK) * PV_SHA256_LEN;
@@ -115,7 +115,7 @@ static int disk_is(const struct pv_objects *objects, const struct pv_result_plac
 
 	if (!pv_file_id_get(path, &id))
 		return 0;
-	if (pv_file_id_same(&id, &file->id) && load_chunks(objects, place, file, ret))
+	if (pv_file_id_same(&id, &file->id) && pv_result_load_chunks(objects, place->final, file, ret))
 		return 1;
 	if (id.size != file->id.size)
 		return 0;
@@ -125,9 +125,9 @@ static int disk_is(const struct pv_objects *objects, const struct pv_result_plac
 	return pv_streq(hex, file->digest);
 }
 
-static bool manifest_is(const struct pv_result_place *place, const struct pv_record_file *file)
+bool pv_result_manifest_is(const char *final, const struct pv_record_file *file)
 {
-	pv_autofree char *path = pv_path_join(place->final, file->name);
+	pv_autofree char *path = pv_path_join(final, file->name);
 	char hex[PV_SHA256_HEX];
 
 	return pv_digest_file(path, hex, NULL, NULL) == 0 && pv_streq(hex, file->digest);
@@ -135,14 +135,12 @@ static bool manifest_is(const struct pv_result_place *place, const struct pv_rec
 
 /* --- taking it --- */
 
-/* A reflink where the file system knows them, else a copy that keeps holes. */
-static int copy_disk(const char *from, const char *to, struct pv_error *err)
+int pv_result_copy(int in, const char *from, const char *to, struct pv_error *err)
 {
-	pv_autoclose int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	pv_autoclose int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
 	struct stat st;
 
-	if (in < 0 || out < 0 || fstat(in, &st) < 0)
+	if (out < 0 || fstat(in, &st) < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", out < 0 ? to : from);
 	if (ioctl(out, FICLONE, in) == 0)
 		return 0;
@@ -164,6 +162,15 @@ static int copy_disk(const char *from, const char *to, struct pv_error *err)
 	return 0;
 }
 
+static int copy_disk(const char *from, const char *to, struct pv_error *err)
+{
+	pv_autoclose int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (in < 0)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s", from);
+	return pv_result_copy(in, from, to, err);
+}
+
 /* A further name costs nothing, and nobody writes to either; where there are none, a copy. */
 static int take_same(const struct pv_result_place *place, const char *name, struct pv_error *err)
 {
@@ -173,8 +180,8 @@ static int take_same(const struct pv_result_place *place, const char *name, stru
 	return link(from, to) == 0 ? 0 : copy_disk(from, to, err);
 }
 
-static int plan_patch(const struct pv_plan *plan, const struct pv_stagecache *cache, const struct pv_record *record,
-		      const char *disk, struct pv_patch *ret, bool *ret_possible, struct pv_error *err)
+int pv_result_plan_patch(const struct pv_plan *plan, const struct pv_stagecache *cache, const struct pv_record *record,
+			 const char *disk, struct pv_patch *ret, bool *ret_possible, struct pv_error *err)
 {
 	const struct pv_overlay_set *set = pv_stagecache_overlays(cache);
 
@@ -194,7 +201,7 @@ static int plan_patch(const struct pv_plan *plan, const struct pv_stagecache *ca
 	return 0;
 }
 
-static int patch_disk(const char *path, const struct pv_patch *patch, struct pv_chunks *chunks, struct pv_error *err)
+int pv_result_patch_disk(const char *path, const struct pv_patch *patch, struct pv_chunks *chunks, struct pv_error *err)
 {
 	pv_autoclose int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 
@@ -220,13 +227,13 @@ static int take_patched(const struct pv_plan *plan, const struct pv_paths *paths
 		return -1;
 	if (!moved && copy_disk(from, to, err) < 0)
 		return -1;
-	if (patch_disk(to, patch, chunks, err) < 0 || pv_settings_of_plan(plan, paths->overlays_dir, &settings, err) < 0)
+	if (pv_result_patch_disk(to, patch, chunks, err) < 0 || pv_settings_of_plan(plan, paths->overlays_dir, &settings, err) < 0)
 		return -1;
 	return pv_manifest_with_settings(old, &settings, manifest, err);
 }
 
-static int note(const struct pv_result_place *place, const char *disk_name, const struct pv_chunks *chunks,
-		struct pv_report *report, struct pv_error *err)
+int pv_result_note(const struct pv_result_place *place, const char *disk_name, const struct pv_chunks *chunks,
+		   struct pv_report *report, struct pv_error *err)
 {
 	pv_autofree char *manifest = pv_path_join(place->hidden, MANIFEST);
 	char hex[PV_SHA256_HEX];
@@ -258,8 +265,8 @@ static bool nearly_same(const struct pv_cachekey *before, const struct pv_cachek
 	return true;
 }
 
-/* A result that was begun and cannot be finished this way. */
-static int give_up(const struct pv_result_place *place, const char *disk_name, struct pv_error *cause, struct pv_error *err)
+int pv_result_give_up(const struct pv_result_place *place, const char *disk_name, const struct pv_error *cause,
+		      struct pv_error *err)
 {
 	pv_autofree char *disk = pv_path_join(place->hidden, disk_name), *manifest = pv_path_join(place->hidden, MANIFEST);
 
@@ -298,9 +305,9 @@ int pv_result_reuse(const struct pv_plan *plan, const struct pv_paths *paths, co
 	int rc = disk_is(objects, place, &record.files[0], &old, err);
 	if (rc <= 0)
 		return rc;
-	if (!manifest_is(place, &record.files[1]))
+	if (!pv_result_manifest_is(place->final, &record.files[1]))
 		return 0;
-	if (!same && plan_patch(plan, cache, &record, disk, &patch, &possible, &cause) < 0)
+	if (!same && pv_result_plan_patch(plan, cache, &record, disk, &patch, &possible, &cause) < 0)
 		possible = false;
 	if (!possible)
 		return 0;
@@ -309,11 +316,11 @@ int pv_result_reuse(const struct pv_plan *plan, const struct pv_paths *paths, co
 	else
 		rc = take_patched(plan, paths, place, disk_name, &patch, &old, &cause);
 	if (rc < 0)
-		return give_up(place, disk_name, &cause, err);
+		return pv_result_give_up(place, disk_name, &cause, err);
 	*ret = same ? PV_RESULT_SAME : PV_RESULT_PATCHED;
 	*chunks = old;
 	old = (struct pv_chunks){ 0 };
-	return note(place, disk_name, chunks, report, err);
+	return pv_result_note(place, disk_name, chunks, report, err);
 }
 
 int pv_result_recover(const struct pv_result_place *place, struct pv_error *err)

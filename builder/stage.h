@@ -63,6 +63,9 @@ struct pv_cachekey;
 int pv_stage_configure_inputs(const struct pv_plan *plan, const struct pv_paths *paths, struct pv_cachekey *key,
 			      struct pv_error *err) PV_MUST_CHECK;
 
+/* The plan's disk with its partitions, all of them empty. A failed call leaves no file. */
+int pv_stage_make_disk(const struct pv_plan *plan, const char *image, struct pv_error *err) PV_MUST_CHECK;
+
 typedef int pv_stage_fn(struct pv_run *run, struct pv_error *err);
 pv_stage_fn pv_stage_fetch;
 pv_stage_fn pv_stage_bootstrap;

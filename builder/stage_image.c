@@ -30,7 +30,7 @@ static struct pv_disk_part disk_part(const struct pv_partition *p, const char *t
 	return part;
 }
 
-static int make_disk(const struct pv_plan *plan, const char *image, struct pv_error *err)
+int pv_stage_make_disk(const struct pv_plan *plan, const char *image, struct pv_error *err)
 {
 	const struct pv_disk_part parts[] = {
 		disk_part(&plan->root, PV_DISK_TYPE_ROOT, "root"),
@@ -159,7 +159,7 @@ int pv_stage_image(struct pv_run *run, struct pv_error *err)
 	/* Wherever the tree came from, it has what was planned or locked. */
 	if (pv_manifest_check_installed(run->plan, run->root, err) < 0 || check_fits(run, &stats, err) < 0)
 		return -1;
-	if (make_disk(run->plan, image, err) < 0 || write_root(run, image, &stats, err) < 0)
+	if (pv_stage_make_disk(run->plan, image, err) < 0 || write_root(run, image, &stats, err) < 0)
 		return -1;
 	if (write_esp(run, image, err) < 0 || embed_grub(run, image, err) < 0)
 		return -1;

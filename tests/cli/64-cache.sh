@@ -110,7 +110,7 @@ cold "a new file in an overlay" "$@"
 
 with_overlay other
 build "another image of the same packages" other "$@"
-ran "another image of the same packages" "plan restore image"
+ran "another image of the same packages" "plan reuse"
 MI_ENV=SOURCE_DATE_EPOCH=1700000000
 build "another epoch" other "$@"
 ran "another epoch" "plan fetch bootstrap install configure image"

@@ -38,7 +38,7 @@ together() { # together WHAT OPTION...
 	bt_is "$what: exit status" "$MI_RC" 0
 	[ "$MI_RC" -eq 0 ] || tail -5 "$TMP/err"
 	for stage in bootstrap install configure; do bt_is "$what: $stage ran once" "$(ran "$stage")" 1; done
-	bt_is "$what: image ran for each" "$(ran image)" 3
+	bt_is "$what: an image was made" "$([ "$(ran image)" -ge 1 ] && echo yes)" yes
 	bt_is "$what: no claim is left" "$(find "$stages" -name '*.lock')" ""
 	mi_left
 }
