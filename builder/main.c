@@ -76,7 +76,7 @@ static const struct command commands[] = {
 	{ "export", "IMAGE", "write a raw image in the formats that clouds take", pv_cmd_export, FOR_EXPORT, 1, 1 },
 	{ "import", "FILE", "make a raw disk of a VHD, XVA, qcow2 or packed image", pv_cmd_import, FOR_IMPORT, 1, 1 },
 	{ "inspect", "FILE", "tell what an image file is, what is in it, and its faults", pv_cmd_inspect, FOR_INSPECT, 1, 1 },
-	{ "publish", "IMAGE", "put an image into a Xen pool, a cloud, a mirror or onto an xl host", pv_cmd_publish, FOR_PUBLISH, 1, 1 },
+	{ "publish", "IMAGE", "put an image into a pool, a cloud, a mirror, an xl host", pv_cmd_publish, FOR_PUBLISH, 1, 1 },
 	{ "manifest", "NAME|DIR", "write an image's SBOMs, provenance and SHA256SUMS", pv_cmd_manifest,
 	  FOR_MANIFEST, 1, 1 },
 	{ "check-signature", "NAME|DIR", "check an image's folder against its signature", pv_cmd_check_signature,

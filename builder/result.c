@@ -227,7 +227,8 @@ static int take_patched(const struct pv_plan *plan, const struct pv_paths *paths
 		return -1;
 	if (!moved && copy_disk(from, to, err) < 0)
 		return -1;
-	if (pv_result_patch_disk(to, patch, chunks, err) < 0 || pv_settings_of_plan(plan, paths->overlays_dir, &settings, err) < 0)
+	if (pv_result_patch_disk(to, patch, chunks, err) < 0 ||
+	    pv_settings_of_plan(plan, paths->overlays_dir, &settings, err) < 0)
 		return -1;
 	return pv_manifest_with_settings(old, &settings, manifest, err);
 }

@@ -33,7 +33,8 @@ int pv_result_reuse(const struct pv_plan *plan, const struct pv_paths *paths, co
  * ids of the disk, in the manifest, and in contents of files of overlays that no program of the build has opened. *ret_final:
  * the folder that it was made from (the caller frees), or NULL, and hidden has neither. */
 int pv_result_of_sibling(const struct pv_plan *plan, const struct pv_paths *paths, const struct pv_stagecache *cache,
-			 const struct pv_result_place *place, struct pv_report *report, struct pv_chunks *chunks, char **ret_final,
+			 const struct pv_result_place *place, struct pv_report *report, struct pv_chunks *chunks,
+			 char **ret_final,
 			 struct pv_error *err) PV_MUST_CHECK;
 
 /* Records what `final` has now. */

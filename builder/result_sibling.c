@@ -160,7 +160,8 @@ static int make(const struct pv_plan *plan, const struct pv_paths *paths, const 
 }
 
 int pv_result_of_sibling(const struct pv_plan *plan, const struct pv_paths *paths, const struct pv_stagecache *cache,
-			 const struct pv_result_place *place, struct pv_report *report, struct pv_chunks *chunks, char **ret_final,
+			 const struct pv_result_place *place, struct pv_report *report, struct pv_chunks *chunks,
+			 char **ret_final,
 			 struct pv_error *err)
 {
 	const struct pv_objects *objects = pv_stagecache_objects(cache);
