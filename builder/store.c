@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,16 +18,17 @@
 #include "text.h"
 
 #define BLOCK (256u << 10)
-#define PUT_STALE_S 3600	/* a put.* file that old was left by a killed pvimg */
+#define PUT_STALE_S 3600	/* a put.* file that old was left by a killed pvimg, whoever else is here */
 
 struct pv_store {
 	char *dir;		/* cache_dir/store */
 	char *tmp;
+	int lock;		/* shared by all who have it open */
 };
 
-/* Removes what killed runs left: put.* files that nobody has written to for an hour. *.part files stay, they are
- * gone on with. */
-static void clean_tmp(const char *tmp)
+/* Removes what killed runs left: put.* files that nobody has written to for that many seconds. *.part files stay, they
+ * are gone on with. */
+static void clean_tmp(const char *tmp, time_t stale)
 {
 	DIR *dir = opendir(tmp);
 	struct dirent *entry;
@@ -40,10 +42,28 @@ static void clean_tmp(const char *tmp)
 		if (!pv_starts(entry->d_name, "put."))
 			continue;
 		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISREG(st.st_mode) && now - st.st_mtime > PUT_STALE_S)
+		    S_ISREG(st.st_mode) && (stale == 0 || now - st.st_mtime > stale))
 			(void)unlinkat(dirfd(dir), entry->d_name, 0);
 	}
 	closedir(dir);
+}
+
+/* Whoever finds the store unused may take away what lies there half written; everybody then holds it shared, so that
+ * nobody else does. */
+static int lock_and_clean(struct pv_store *store, struct pv_error *err)
+{
+	pv_autofree char *path = pv_path_join(store->dir, "lock");
+
+	store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+	if (store->lock < 0)
+		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot open the lock", path);
+	bool alone = flock(store->lock, LOCK_EX | LOCK_NB) == 0;
+
+	clean_tmp(store->tmp, alone ? 0 : PUT_STALE_S);
+	while (flock(store->lock, LOCK_SH) < 0)		/* waits for no more than another's clean_tmp */
+		if (errno != EINTR)
+			return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot lock", path);
+	return 0;
 }
 
 int pv_store_open(const char *cache_dir, struct pv_store **ret, struct pv_error *err)
@@ -51,6 +71,7 @@ int pv_store_open(const char *cache_dir, struct pv_store **ret, struct pv_error 
 	pv_autostore *store = pv_xcalloc(1, sizeof(*store));
 	pv_autofree char *objects = NULL;
 
+	store->lock = -1;
 	store->dir = pv_path_join(cache_dir, "store");
 	store->tmp = pv_path_join(store->dir, "tmp");
 	objects = pv_path_join(store->dir, "sha256");
@@ -58,7 +79,8 @@ int pv_store_open(const char *cache_dir, struct pv_store **ret, struct pv_error 
 		return pv_error_wrap(err, "store");
 	if (access(objects, W_OK | X_OK) < 0 || access(store->tmp, W_OK | X_OK) < 0)
 		return pv_error_errno(err, PV_ERR_STAGE, errno, "store %s: not writable", store->dir);
-	clean_tmp(store->tmp);
+	if (lock_and_clean(store, err) < 0)
+		return -1;
 	*ret = pv_steal(&store);
 	return 0;
 }
@@ -67,6 +89,7 @@ void pv_store_free(struct pv_store *store)
 {
 	if (!store)
 		return;
+	pv_closep(&store->lock);
 	free(store->dir);
 	free(store->tmp);
 	free(store);

@@ -142,6 +142,25 @@ static void test_stale_is_removed(void **state)
 	assert_true(pv_exists(part));
 }
 
+/* What a killed run was writing goes with the next open, unless somebody who may be writing it has the store open. */
+static void test_leftovers_are_removed(void **state)
+{
+	struct fixture *f = *state;
+	pv_autofree char *left = pv_path_join(pv_store_tmp(f->store), "put.1.0");
+	pv_autofree char *part = pv_store_part_path(f->store, EMPTY);
+	pv_autostore *again = NULL, *last = NULL;
+
+	assert_int_equal(pv_write_file(left, "x", 1, 0600, NULL), 0);
+	assert_int_equal(pv_write_file(part, "x", 1, 0600, NULL), 0);
+	assert_int_equal(pv_store_open(f->dir, &again, NULL), 0);
+	assert_true(pv_exists(left));
+	pv_store_freep(&again);
+	pv_store_freep(&f->store);
+	assert_int_equal(pv_store_open(f->dir, &last, NULL), 0);
+	assert_false(pv_exists(left));
+	assert_true(pv_exists(part));
+}
+
 static void put_many(const struct pv_store *store)
 {
 	for (unsigned i = 0; i < 200; i++) {
@@ -259,6 +278,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_put_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale_is_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_leftovers_are_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_need, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_place, setup, teardown),
