@@ -11,8 +11,9 @@
 #include "error.h"
 
 /* cache_dir/store/sha256/ab/HEX (mode 0444, complete and hashed when they appear) and cache_dir/store/tmp/, where
- * what is not whole yet lies: HEX.part (fetch.h goes on with it) and put.* (removed by an open when nobody
- * else has the store open, or after an hour). Everything that appears in sha256/ was renamed into it; nothing there is ever written again. */
+ * what is not whole yet lies: HEX.part (fetch.h goes on with it) and put.* (removed by an open when nobody else has
+ * the store open, or after an hour). Everything that appears in sha256/ was renamed into it; nothing there is ever
+ * written again. */
 struct pv_store;
 
 /* Makes the folders. PV_ERR_STAGE names the path. */
