@@ -13,6 +13,7 @@
 #include "proc.h"
 #include "publish.h"
 #include "publish_gate.h"
+#include "recipe.h"
 
 #define TARGETS_MAX 16u
 
@@ -52,10 +53,15 @@ static int take_pins(const struct pv_strv *words, struct pv_strv *ret, struct pv
 	return 0;
 }
 
+static bool is_path(const char *word)
+{
+	return strchr(word, '/') || pv_ends(word, ".raw");
+}
+
 /* NAME of the output folder, or a path. */
 static char *image_of(const struct pv_cmd_ctx *ctx, const char *word)
 {
-	if (strchr(word, '/') || pv_ends(word, ".raw"))
+	if (is_path(word))
 		return pv_xstrdup(word);
 	return pv_fmt("%s/%s/%s.raw", ctx->paths.out_dir, word, word);
 }
@@ -122,14 +128,34 @@ static void print_result(const struct pv_cmd_ctx *ctx, const char *name, const s
 	putchar('\n');
 }
 
+/* Where to: what --to says, else what the recipe of that name does. */
+static int find_targets(struct pv_cmd_ctx *ctx, const char *word, struct pv_strv *ret, struct pv_error *err)
+{
+	const struct pv_strv *to = &ctx->opts.to;
+	pv_autorecipe recipe = { 0 };
+
+	if (to->n > 0) {
+		pv_strv_add_all(ret, (const char *const *)to->v);
+		return 0;
+	}
+	pv_autofree char *forms = pv_publish_forms();
+	if (is_path(word))
+		return pv_error_set(err, PV_ERR_USAGE, "--to URL is missing (a path has no recipe that could name targets): %s",
+				    forms);
+	if (pv_cmd_load_recipe(ctx, word, &recipe, err) < 0)
+		return -1;
+	if (recipe.targets.n == 0)
+		return pv_error_set(err, PV_ERR_USAGE, "--to URL is missing, and the recipe %s has no targets: %s", word,
+				    forms);
+	pv_strv_add_all(ret, (const char *const *)recipe.targets.v);
+	return 0;
+}
+
 /* All of them are planned before the first is asked. */
 static int plan_all(const struct pv_strv *to, const struct pv_publish *what, struct targets *ret, struct pv_error *err)
 {
-	if (to->n == 0)
-		return pv_error_set(err, PV_ERR_USAGE, "--to URL is missing: xapi://HOST[:PORT][/STORAGE], glance://CLOUD, "
-				    "simplestreams:DIR or xl+ssh://HOST/FOLDER");
 	if (to->n > TARGETS_MAX)
-		return pv_error_set(err, PV_ERR_USAGE, "--to: %u targets at once at most", TARGETS_MAX);
+		return pv_error_set(err, PV_ERR_USAGE, "%zu targets: %u at once at most", to->n, TARGETS_MAX);
 	for (size_t i = 0; i < to->n; i++) {
 		struct open_target *t = &ret->v[ret->n];
 
@@ -158,23 +184,26 @@ static int send_one(struct pv_cmd_ctx *ctx, const struct open_target *t, const s
 	return pv_publish_record(what, &result, err);
 }
 
-/* A target that fails does not keep the image from the others: the first error is told in the end, further ones at once. */
+/* A target that fails does not keep the image from the others. Of several, each failure is told at once, and the end is the
+ * first one, whose kind is the exit code. */
 static int send_all(struct pv_cmd_ctx *ctx, const struct targets *targets, const struct pv_publish *what,
 		    struct pv_error *err)
 {
-	int rc = 0;
+	size_t failed = 0;
 
-	for (size_t i = 0; i < targets->n; i++) {
+	for (size_t i = 0; i < targets->n && !(failed > 0 && pv_proc_interrupted()); i++) {
 		pv_autoerror why = PV_ERROR_INIT;
+		struct pv_error *mine = failed == 0 ? err : &why;
 
-		if (send_one(ctx, &targets->v[i], what, rc == 0 ? err : &why) < 0)
-			rc = -1;
-		if (why.text)
-			pv_log_warn(ctx->log, "%s", why.text);
-		if (rc < 0 && pv_proc_interrupted())
-			break;
+		if (send_one(ctx, &targets->v[i], what, mine) == 0)
+			continue;
+		failed++;
+		if (targets->n > 1)
+			pv_log_warn(ctx->log, "target %zu of %zu: %s", i + 1, targets->n, mine->text);
 	}
-	return rc;
+	if (failed > 0 && targets->n > 1)
+		return pv_error_wrap(err, "%zu of %zu targets failed, the first of them", failed, targets->n);
+	return failed > 0 ? -1 : 0;
 }
 
 int pv_cmd_publish(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_error *err)
@@ -185,15 +214,15 @@ int pv_cmd_publish(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_erro
 		return pv_cmd_show_fingerprint(ctx, argv[0], err);
 	pv_autofree char *image = image_of(ctx, argv[0]);
 	pv_automachine machine = { .name = NULL };
-	pv_autostrv pins = PV_STRV_INIT, formats = PV_STRV_INIT;
+	pv_autostrv pins = PV_STRV_INIT, formats = PV_STRV_INIT, to = PV_STRV_INIT;
 	auto_targets targets = { .n = 0 };
 	char sha256[PV_SHA256_HEX];
 
 	(void)argc;
 	if (o->ca && o->pins.n)
 		return pv_error_set(err, PV_ERR_USAGE, "--ca and --pin: leave one out");
-	if (take_pins(&o->pins, &pins, err) < 0 || take_formats(o->format, &formats, err) < 0 ||
-	    pv_machine_of_image(image, o->memory, o->vcpus, &machine, err) < 0)
+	if (find_targets(ctx, argv[0], &to, err) < 0 || take_pins(&o->pins, &pins, err) < 0 ||
+	    take_formats(o->format, &formats, err) < 0 || pv_machine_of_image(image, o->memory, o->vcpus, &machine, err) < 0)
 		return -1;
 	struct shown shown = { ctx->log, machine.name, NULL };
 	struct pv_publish what = {
@@ -211,7 +240,7 @@ int pv_cmd_publish(struct pv_cmd_ctx *ctx, int argc, char **argv, struct pv_erro
 		.note = show_note,
 		.ctx = &shown,
 	};
-	if (plan_all(&o->to, &what, &targets, err) < 0 ||
+	if (plan_all(&to, &what, &targets, err) < 0 ||
 	    pv_publish_gate(image, o->unverified, o->accept_driver, sha256, err) < 0)
 		return -1;
 	what.sha256 = *sha256 ? sha256 : NULL;

@@ -109,7 +109,7 @@ static const struct option_row options[] = {
 	{ "cache-push", NULL, "push what stages make here, too", KEY_CACHE_PUSH, FOR_BUILD },
 	{ "cache-key", "FILE", "with it: the ssh key that signs", KEY_CACHE_KEY, FOR_BUILD },
 	{ "recipes", "DIR", "recipes are in DIR, overlays in DIR/../overlays", 'r',
-	  FOR_RECIPE | FOR_LIST | FOR_MANIFEST },
+	  FOR_RECIPE | FOR_LIST | FOR_MANIFEST | FOR_PUBLISH },
 	{ "suite", "NAME", "another suite of the same distribution", 's', FOR_RECIPE },
 	{ "mirror", "URL", "archive to install from", 'm', FOR_RECIPE },
 	{ "security", "URL", "archive of security updates; none: without them", 'S', FOR_RECIPE },

@@ -63,6 +63,8 @@ static void add_image(const struct pv_plan *plan, json_t *root)
 				      partition_json(&plan->bios), "esp", partition_json(&plan->esp), "root",
 				      partition_json(&plan->root), "filesystem", uuid_json(plan->root_fs_uuid)));
 	json_object_set_new(root, "overlays", strv_json(&plan->recipe->overlays));
+	if (plan->recipe->targets.n > 0)
+		json_object_set_new(root, "targets", strv_json(&plan->recipe->targets));
 	json_object_set_new(root, "variables", vars_json(&plan->vars));
 }
 

@@ -21,19 +21,27 @@ void pv_publish_result_done(struct pv_publish_result *r)
 	pv_freep(&r->id);
 }
 
+char *pv_publish_forms(void)
+{
+	pv_autostr forms = PV_STR_INIT;
+
+	for (size_t i = 0; i < PV_COUNT(targets); i++)
+		pv_str_addf(&forms, "%s%s", i ? ", " : "", targets[i]->form);
+	return pv_str_steal(&forms);
+}
+
 int pv_publish_find(const char *to, const struct pv_publish_target **ret, struct pv_error *err)
 {
-	pv_autofree char *shown = pv_url_redacted(to);
-	pv_autostr forms = PV_STR_INIT;
+	pv_autofree char *shown = pv_url_redacted(to), *forms = NULL;
 
 	for (size_t i = 0; i < PV_COUNT(targets); i++) {
 		if (pv_starts(to, targets[i]->scheme)) {
 			*ret = targets[i];
 			return 0;
 		}
-		pv_str_addf(&forms, "%s%s", i ? ", " : "", targets[i]->form);
 	}
-	return pv_error_set(err, PV_ERR_USAGE, "--to %s: no such target; there is %s", shown, pv_str_text(&forms));
+	forms = pv_publish_forms();
+	return pv_error_set(err, PV_ERR_USAGE, "%s: no such target; there is %s", shown, forms);
 }
 
 /* An earlier record of the same disk; anything else counts as none. */

@@ -58,6 +58,8 @@ struct pv_publish_target {
 
 extern const struct pv_publish_target pv_target_xapi, pv_target_glance, pv_target_streams, pv_target_xl;
 
+/* How addresses of targets look, for people: "xapi://HOST, ...". The caller frees. */
+char *pv_publish_forms(void);
 /* The target that `to` names by its scheme. PV_ERR_USAGE. */
 int pv_publish_find(const char *to, const struct pv_publish_target **ret, struct pv_error *err) PV_MUST_CHECK;
 

@@ -345,7 +345,7 @@ void pv_recipe_done(struct pv_recipe *r)
 			   &r->distribution, &r->suite, &r->mirror,  &r->image_mirror,
 			   &r->security, &r->keyring, &r->hostname, &r->snapshot, &r->snapshot_date };
 	struct pv_strv *lists[] = { &r->trusted_keys, &r->components, &r->packages, &r->overlays,
-			    &r->formats };
+			    &r->formats, &r->targets };
 
 	for (size_t i = 0; i < PV_COUNT(texts); i++)
 		free(*texts[i]);

@@ -51,6 +51,7 @@ struct pv_recipe {
 	struct pv_option *options;	/* options: base's, replaced by the recipe's, then --set */
 	size_t noptions;
 	struct pv_strv formats;		/* formats: what the raw disk is exported as; empty when not said */
+	struct pv_strv targets;		/* targets: where publish sends it; empty when not said. No input of any stage */
 	char *hostname;			/* hostname: default the distribution's name */
 };
 

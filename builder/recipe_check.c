@@ -69,7 +69,7 @@ static void check_list(const struct checker *ck, const struct pv_recipe_key *key
 			continue;
 		check_value(ck, item->line, item->column, key, item->text);
 		if (pv_strv_has(&seen, item->text)) {
-			pv_autofree char *shown = quoted(item->text);
+			pv_autofree char *shown = key->secret ? pv_xstrdup("the value") : quoted(item->text);
 
 			pv_findings_add(ck->findings, ck->file, item->line, item->column,
 					"%s: %s stands here twice", key->name, shown);

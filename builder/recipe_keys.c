@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "export.h"
+#include "publish.h"
 #include "recipe.h"
 #include "sizing.h"
 #include "suite.h"
@@ -219,6 +220,33 @@ static bool check_format(const char *value, struct pv_str *why)
 	return refuse_unknown(why, "known format", value, known);
 }
 
+/* Of a scheme that publish knows, the same place from wherever it is read, and fit to be shown. What only its target can
+ * judge is judged there, before anything is sent. */
+static bool check_target(const char *value, struct pv_str *why)
+{
+	const struct pv_publish_target *kind;
+	pv_autoerror err = PV_ERROR_INIT;
+	size_t len = strlen(value);
+
+	if (len > PV_URL_MAX)
+		return refuse(why, "is refused: longer than 2048 bytes");
+	for (size_t i = 0; i < len; i++)
+		if (iscntrl((unsigned char)value[i]))
+			return refuse(why, "is refused: a control character in it");
+	if (pv_publish_find(value, &kind, &err) < 0)
+		return refuse(why, "is refused: pvimg publish knows no such target");
+	const char *rest = value + strlen(kind->scheme);
+	if (!*rest)
+		return refuse(why, "is refused: it names no place");
+	if (!pv_ends(kind->scheme, "//"))
+		return rest[0] == '/' || refuse(why, "is refused: a recipe's folder is an absolute path");
+	const char *at = strrchr(rest, '@');
+	size_t user = at ? (size_t)(at - rest) : 0;
+	/* a percent sign could be a colon in disguise, and a password may hold a slash */
+	return (!memchr(rest, ':', user) && !memchr(rest, '%', user)) ||
+	       refuse(why, "is refused: a password, or what looks like one, stands before an @");
+}
+
 static bool check_hostname(const char *value, struct pv_str *why)
 {
 	size_t len = strlen(value);
@@ -339,6 +367,12 @@ static const struct pv_recipe_key keys[] = {
 	  .image_only = true,
 	  .check = check_format,
 	  AT(formats) },
+	{ .name = "targets",
+	  .type = PV_KEY_LIST,
+	  .image_only = true,
+	  .secret = true,
+	  .check = check_target,
+	  AT(targets) },
 	{ .name = "hostname",
 	  .type = PV_KEY_TEXT,
 	  .image_only = true,

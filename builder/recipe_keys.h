@@ -41,7 +41,7 @@ struct pv_recipe_key {
 #define PV_KIND_IMAGE "image"
 #define PV_KIND_DOM0  "dom0"
 
-#define PV_RECIPE_KEYS 23u
+#define PV_RECIPE_KEYS 24u
 /* PV_RECIPE_KEYS rows; the keys of one section stand together. */
 const struct pv_recipe_key *pv_recipe_keys(void);
 

@@ -57,10 +57,13 @@ _pvimg()
 		return
 	fi
 	case $command in
+	publish)
+		mapfile -t COMPREPLY < <(compgen -f -W "$(pvimg list 2>/dev/null | cut -d' ' -f1)" -- "$cur")
+		;;
 	build | plan | lock | reproduce)
 		mapfile -t COMPREPLY < <(compgen -W "$(pvimg list 2>/dev/null | cut -d' ' -f1)" -- "$cur")
 		;;
-	lint | verify | compare | diff | export | import | inspect | publish | manifest | check-signature)
+	lint | verify | compare | diff | export | import | inspect | manifest | check-signature)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
 	cache)
