@@ -150,7 +150,7 @@ static const struct option_row options[] = {
 	{ "pad", NULL, "fill an image up to whole MiB; its size is kept beside it", 'P', FOR_EXPORT },
 	{ "as", "NAME", "boot as pvhvm, hvm, pvh or pv (default: pvhvm)", 'G', FOR_VERIFY },
 	{ "extra-disk", "FILE", "a second disk for the guest, read-only", 'E', FOR_VERIFY },
-	{ "to", "URL", "where to: xapi, glance, simplestreams or xl+ssh", KEY_TO, FOR_PUBLISH },
+	{ "to", "URL", "where to: xapi, glance, simplestreams, s3 or xl+ssh", KEY_TO, FOR_PUBLISH },
 	{ "ca", "FILE", "CAs that vouch for the host (default: the system's)", KEY_CA, FOR_PUBLISH },
 	{ "pin", "SHA256", "trust the host by its certificate; may be repeated", KEY_PIN, FOR_PUBLISH },
 	{ "show-fingerprint", NULL, "print a host's certificate; IMAGE is the URL then", KEY_SHOW_FINGERPRINT, FOR_PUBLISH },

@@ -13,7 +13,7 @@
 #define SCHEMA "pvimg.published/1"
 
 static const struct pv_publish_target *const targets[] = { &pv_target_xapi, &pv_target_glance, &pv_target_streams,
-							  &pv_target_xl };
+							  &pv_target_s3, &pv_target_xl };
 
 void pv_publish_result_done(struct pv_publish_result *r)
 {

@@ -56,7 +56,7 @@ struct pv_publish_target {
 	int (*site)(const char *to, char **ret, struct pv_error *err);
 };
 
-extern const struct pv_publish_target pv_target_xapi, pv_target_glance, pv_target_streams, pv_target_xl;
+extern const struct pv_publish_target pv_target_xapi, pv_target_glance, pv_target_streams, pv_target_s3, pv_target_xl;
 
 /* How addresses of targets look, for people: "xapi://HOST, ...". The caller frees. */
 char *pv_publish_forms(void);

@@ -155,6 +155,20 @@ void pv_streams_files(const json_t *list, const char *product, const char *versi
 	}
 }
 
+bool pv_streams_has_path(const json_t *list, const char *product, const char *path)
+{
+	json_t *version, *item;
+	const char *name, *kind;
+
+	json_object_foreach(versions_of(list, product), name, version) {
+		json_object_foreach(json_object_get(version, "items"), kind, item) {
+			if (pv_streq(json_string_value(json_object_get(item, "path")), path))
+				return true;
+		}
+	}
+	return false;
+}
+
 int pv_streams_next(const json_t *list, const char *product, int64_t epoch, char **ret, struct pv_error *err)
 {
 	const char *newest = pv_streams_newest(list, product);

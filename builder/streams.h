@@ -43,6 +43,9 @@ bool pv_streams_holds(const json_t *list, const char *product, const char *versi
 void pv_streams_files(const json_t *list, const char *product, const char *version, struct pv_strv *ret_paths,
 		      uint64_t **ret_sizes);
 
+/* Some version of the product has a file of this path. */
+bool pv_streams_has_path(const json_t *list, const char *product, const char *path);
+
 /* A version after all that are there: the epoch's day, "20260821", else "20260821.01" and so on. PV_ERR_STAGE after 99
  * in a day. The caller frees. */
 int pv_streams_next(const json_t *list, const char *product, int64_t epoch, char **ret, struct pv_error *err) PV_MUST_CHECK;

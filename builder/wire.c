@@ -255,8 +255,10 @@ static void set_headers(struct transfer *t)
 {
 	for (size_t i = 0; i < t->request->nheaders; i++)
 		add_header(t, t->request->headers[i]);
-	/* few servers answer "Expect", and a second's wait for that would be for nothing */
-	add_header(t, "Expect:");
+	/* few servers answer "Expect", and a second's wait for that would be for nothing; S3's do, and curl (7.88) would put
+	 * the header into the signature that it leaves out */
+	if (!t->request->aws)
+		add_header(t, "Expect:");
 	SET(t, CURLOPT_HTTPHEADER, t->headers);
 }
 

@@ -51,6 +51,16 @@ refused 2 'control characters' img/img.raw --to "$XL/a%0ab" --unverified
 refused 2 'takes raw only' img/img.raw --to "$XL/x" --unverified --format vhd
 refused 2 'only xl+ssh' img/img.raw --to simplestreams:mirror --unverified --start
 
+# a bucket: the environment is this test's own
+for variable in $(env | sed -n 's/^\(AWS_[A-Z_]*\)=.*/\1/p'); do unset "$variable"; done
+HOME=$TMP
+export HOME
+refused 2 'no credentials' img/img.raw --to s3://bucket/x --unverified
+AWS_ACCESS_KEY_ID=AK AWS_SECRET_ACCESS_KEY=sesame
+export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+refused 2 'no region' img/img.raw --to s3://bucket/x --unverified
+refused 2 'loopback' img/img.raw --to 's3://bucket/x?endpoint=http://host' --unverified
+
 # --- credentials ---
 refused 2 'no password' img/img.raw --to "$TO" --unverified
 printf 'root\nsesame\n' >credentials
