@@ -183,7 +183,7 @@ static int read_config(struct pv_aws *aws, struct pv_error *err)
 /* As it goes into a header: printable ASCII, no space. */
 static bool word_ok(const char *word)
 {
-	size_t len = strlen(word);
+	size_t len = word ? strlen(word) : 0;
 
 	for (size_t i = 0; i < len; i++)
 		if (word[i] <= ' ' || word[i] >= 0x7f)

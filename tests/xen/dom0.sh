@@ -65,6 +65,7 @@ xd_start() {
 	qemu-img create -q -f qcow2 -F raw -b "$xd_disk" "$XT_DIR/dom0.qcow2"
 	shift 2
 	bt_say "== dom0 with Debian's kernel $xd_kernel"
+	: >"$TMP/serial"
 	qemu-system-x86_64 -M pc,usb=off -accel tcg,thread=multi,tb-size=1024 -cpu qemu64,+svm,+npt -smp 2 -m 5G -nodefaults \
 		-no-user-config -display none -no-reboot -kernel "$xd_xen" \
 		-append "console=com1 com1=115200,8n1 dom0_mem=1536M,max:1536M dom0_max_vcpus=1 noreboot=1 bootscrub=0 guest_loglvl=info" \
