@@ -107,6 +107,17 @@ run 0 manifest ssh --sign ssh:alice.key
 run 0 check-signature ssh --allowed-signers alice.signers --identity alice
 run 0 check-signature "$PWD/ssh" --allowed-signers both.signers --identity alice
 cmp img/SHA256SUMS ssh/SHA256SUMS || fail "two runs differ"
+# json CODE EXPRESSION WORD...: what it prints is one document of its schema, of which the expression holds
+json() {
+	code=$1 expression=$2 rc=0
+	shift 2
+	"$PVIMG" "$@" --json >said.json 2>err || rc=$?
+	[ "$rc" -eq "$code" ] || fail "$* --json: exit status $rc: $(cat err)"
+	"$HERE/tests/schema/validate" said.json >validated || fail "$* --json: $(cat validated said.json)"
+	python3 -c "import json; d = json.load(open('said.json')); assert $expression, d" || fail "$* --json: $(cat said.json)"
+}
+json 0 'd["verified"] and d["signed"]' manifest ssh --sign ssh:alice.key
+json 0 'd["good"] and d["files"] == 8 and d["signer"] == "alice"' check-signature ssh --allowed-signers alice.signers --identity alice
 run 0 manifest bent
 for f in sbom.spdx.json sbom.cdx.json provenance.json; do cmp "img/$f" "bent/$f" || fail "two runs differ: $f"; done
 
@@ -219,6 +230,8 @@ mv ssh/console.log console.log
 ln -s ../console.log ssh/console.log
 run 7 check-signature ssh --allowed-signers alice.signers --identity alice
 says '^no regular file console.log'
+json 7 'not d["good"] and d["findings"] == ["no regular file console.log"]' check-signature ssh --allowed-signers alice.signers \
+	--identity alice
 rm ssh/console.log
 mkfifo ssh/console.log
 run 7 check-signature ssh --allowed-signers alice.signers --identity alice
