@@ -13,6 +13,7 @@
 #include "recipe_keys.h"
 #include "reproduce.h"
 #include "result.h"
+#include "store.h"
 #include "workdir.h"
 
 #define LOCK_SUFFIX ".lock"
@@ -91,14 +92,16 @@ static int clean_work(const char *cache, struct cleaned *c, struct pv_error *err
 
 static int clean_store(const char *cache, struct cleaned *c, struct pv_error *err)
 {
-	pv_autofree char *store = pv_path_join(cache, "store");
+	pv_autofree char *store = pv_path_join(cache, "store"), *stages = pv_path_join(cache, "stages");
+	bool busy = c->live > 0;
 
-	if (c->live > 0)
+	c->store = pv_exists(store);
+	if (!busy && pv_store_remove(cache, &busy, err) < 0)
+		return -1;
+	if (busy)
 		return pv_error_set(err, PV_ERR_STAGE, "%s: in use by a build that is running; try again after it",
 				    store);
-	pv_autofree char *stages = pv_path_join(cache, "stages");
-	c->store = pv_exists(store);
-	return pv_rmtree(stages, err) < 0 ? -1 : pv_rmtree(store, err);
+	return pv_rmtree(stages, err);		/* without the store they are names of nothing */
 }
 
 /* Each dom0 that no verification holds; its folder is the lock (dom0.h). */

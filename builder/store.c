@@ -48,22 +48,36 @@ static void clean_tmp(const char *tmp, time_t stale)
 	closedir(dir);
 }
 
+static int open_lock(const char *dir, int *ret_fd, struct pv_error *err)
+{
+	pv_autofree char *path = pv_path_join(dir, "lock");
+
+	*ret_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+	return *ret_fd < 0 ? pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot open the lock", path) : 0;
+}
+
 /* Whoever finds the store unused may take away what lies there half written; everybody then holds it shared, so that
  * nobody else does. */
 static int lock_and_clean(struct pv_store *store, struct pv_error *err)
 {
-	pv_autofree char *path = pv_path_join(store->dir, "lock");
-
-	store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
-	if (store->lock < 0)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot open the lock", path);
+	if (open_lock(store->dir, &store->lock, err) < 0)
+		return -1;
 	bool alone = flock(store->lock, LOCK_EX | LOCK_NB) == 0;
 
 	clean_tmp(store->tmp, alone ? 0 : PUT_STALE_S);
-	while (flock(store->lock, LOCK_SH) < 0)		/* waits for no more than another's clean_tmp */
+	while (flock(store->lock, LOCK_SH) < 0)		/* waits for no more than another's clean_tmp or `clean --all` */
 		if (errno != EINTR)
-			return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot lock", path);
+			return pv_error_errno(err, PV_ERR_STAGE, errno, "%s: cannot lock", store->dir);
 	return 0;
+}
+
+/* The lock is of the store that is there: `clean --all` may have removed it just now. */
+static bool is_there(const struct pv_store *store)
+{
+	pv_autofree char *path = pv_path_join(store->dir, "lock");
+	struct stat a, b;
+
+	return fstat(store->lock, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 int pv_store_open(const char *cache_dir, struct pv_store **ret, struct pv_error *err)
@@ -75,14 +89,31 @@ int pv_store_open(const char *cache_dir, struct pv_store **ret, struct pv_error 
 	store->dir = pv_path_join(cache_dir, "store");
 	store->tmp = pv_path_join(store->dir, "tmp");
 	objects = pv_path_join(store->dir, "sha256");
-	if (pv_mkdirs(objects, 0755, err) < 0 || pv_mkdirs(store->tmp, 0755, err) < 0)
-		return pv_error_wrap(err, "store");
-	if (access(objects, W_OK | X_OK) < 0 || access(store->tmp, W_OK | X_OK) < 0)
-		return pv_error_errno(err, PV_ERR_STAGE, errno, "store %s: not writable", store->dir);
-	if (lock_and_clean(store, err) < 0)
-		return -1;
+	do {
+		pv_closep(&store->lock);
+		if (pv_mkdirs(objects, 0755, err) < 0 || pv_mkdirs(store->tmp, 0755, err) < 0)
+			return pv_error_wrap(err, "store");
+		if (access(objects, W_OK | X_OK) < 0 || access(store->tmp, W_OK | X_OK) < 0)
+			return pv_error_errno(err, PV_ERR_STAGE, errno, "store %s: not writable", store->dir);
+		if (lock_and_clean(store, err) < 0)
+			return -1;
+	} while (!is_there(store));
 	*ret = pv_steal(&store);
 	return 0;
+}
+
+int pv_store_remove(const char *cache_dir, bool *ret_busy, struct pv_error *err)
+{
+	pv_autofree char *dir = pv_path_join(cache_dir, "store");
+	pv_autoclose int lock = -1;
+
+	*ret_busy = false;
+	if (!pv_exists(dir))
+		return 0;
+	if (open_lock(dir, &lock, err) < 0)
+		return -1;
+	*ret_busy = flock(lock, LOCK_EX | LOCK_NB) < 0;
+	return *ret_busy ? 0 : pv_rmtree(dir, err);
 }
 
 void pv_store_free(struct pv_store *store)

@@ -18,6 +18,8 @@ struct pv_store;
 
 /* Makes the folders. PV_ERR_STAGE names the path. */
 int pv_store_open(const char *cache_dir, struct pv_store **ret, struct pv_error *err) PV_MUST_CHECK;
+/* *ret_busy: somebody has it open, and it stays. */
+int pv_store_remove(const char *cache_dir, bool *ret_busy, struct pv_error *err) PV_MUST_CHECK;
 void pv_store_free(struct pv_store *store);		/* NULL is fine */
 void pv_store_freep(struct pv_store **store);
 #define pv_autostore __attribute__((cleanup(pv_store_freep))) struct pv_store

@@ -161,6 +161,25 @@ static void test_leftovers_are_removed(void **state)
 	assert_true(pv_exists(part));
 }
 
+/* Only when nobody has it open; who opens it then finds a new one. */
+static void test_remove(void **state)
+{
+	struct fixture *f = *state;
+	pv_autofree char *objects = pv_path_join(f->dir, "store/sha256");
+	bool busy;
+
+	assert_int_equal(pv_store_remove(f->dir, &busy, NULL), 0);
+	assert_true(busy);
+	assert_true(pv_exists(objects));
+	pv_store_freep(&f->store);
+	assert_int_equal(pv_store_remove(f->dir, &busy, NULL), 0);
+	assert_false(busy);
+	assert_false(pv_exists(objects));
+	assert_int_equal(pv_store_remove(f->dir, &busy, NULL), 0);
+	assert_false(busy);
+	assert_int_equal(pv_store_open(f->dir, &f->store, NULL), 0);
+}
+
 static void put_many(const struct pv_store *store)
 {
 	for (unsigned i = 0; i < 200; i++) {
@@ -279,6 +298,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_put_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale_is_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_leftovers_are_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_remove, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_need, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_place, setup, teardown),
