@@ -20,14 +20,16 @@ static int du(const struct pv_cmd_ctx *ctx, struct pv_error *err)
 		return -1;
 	if (ctx->opts.json) {
 		printf("{\"packages\": %zu, \"packages_bytes\": %llu, \"trees\": %zu, \"trees_bytes\": %llu, "
-		       "\"results\": %zu}\n", size.packages.n, (unsigned long long)size.packages.bytes, size.trees.n,
-		       (unsigned long long)size.trees.bytes, size.results.n);
+		       "\"results\": %zu, \"dom0s\": %zu, \"dom0s_bytes\": %llu}\n", size.packages.n,
+		       (unsigned long long)size.packages.bytes, size.trees.n, (unsigned long long)size.trees.bytes,
+		       size.results.n, size.dom0s.n, (unsigned long long)size.dom0s.bytes);
 		return 0;
 	}
 	printf("%s\n", ctx->paths.cache_dir);
 	print_part("packages", &size.packages);
 	print_part("trees", &size.trees);
 	print_part("results", &size.results);
+	print_part("dom0s", &size.dom0s);
 	return 0;
 }
 

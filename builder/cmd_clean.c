@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pvimg clean: removes what runs that were interrupted left, and with --all the package store and the dom0 of verify. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "cmd.h"
+#include "collect.h"
 #include "fsutil.h"
 #include "ns.h"
 #include "recipe_keys.h"
@@ -113,15 +112,16 @@ static int clean_dom0(const char *dom0, struct cleaned *c, struct pv_error *err)
 		return -1;
 	for (size_t i = 0; i < entries.n; i++) {
 		pv_autofree char *path = pv_path_join(dom0, entries.v[i]);
-		pv_autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (entries.v[i][0] == '.' || fd < 0)
+		bool busy;
+
+		if (entries.v[i][0] == '.')
 			continue;
-		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (pv_cache_remove_dom0(path, &busy, err) < 0)
+			return -1;
+		if (busy) {
 			c->live++;
 			continue;
 		}
-		if (pv_rmtree(path, err) < 0)
-			return -1;
 		c->dom0 = true;
 	}
 	(void)rmdir(dom0);

@@ -15,13 +15,14 @@
 #include "proc.h"
 #include "text.h"
 
-enum kind { PACKAGE, TREE, RESULT };
+enum kind { PACKAGE, TREE, RESULT, DOM0 };
 
 /* What is removed together. */
 struct item {
 	enum kind kind;
 	char *record, *object;		/* either may be NULL */
 	char *digest;			/* of an object in the store; NULL: it is none */
+	char *folder;			/* of a dom0; NULL: it is none */
 	uint64_t bytes;
 	int64_t used;
 };
@@ -37,6 +38,7 @@ static void items_done(struct items *items)
 		free(items->v[i].record);
 		free(items->v[i].object);
 		free(items->v[i].digest);
+		free(items->v[i].folder);
 	}
 	free(items->v);
 }
@@ -135,6 +137,33 @@ static bool is_of_record(const struct items *items, size_t n, const char *digest
 	return false;
 }
 
+/* What a verification made and saved; whoever takes one touches its folder (dom0.h). */
+static int find_dom0s(const char *cache_dir, struct items *ret, struct pv_error *err)
+{
+	pv_autofree char *dir = pv_path_join(cache_dir, "dom0");
+	pv_autostrv names = PV_STRV_INIT;
+
+	if (list(dir, &names, err) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		pv_autofree char *folder = pv_path_join(dir, names.v[i]);
+		pv_autostrv files = PV_STRV_INIT;
+		struct item *item = add(ret, DOM0), inside = { .used = 0 };
+
+		if (pv_list_dir(folder, &files, err) < 0)
+			return -1;
+		for (size_t k = 0; k < files.n; k++) {
+			pv_autofree char *file = pv_path_join(folder, files.v[k]);
+
+			count_file(file, &inside, false);
+		}
+		count_file(folder, item, false);
+		item->bytes += inside.bytes;
+		item->folder = pv_steal(&folder);
+	}
+	return 0;
+}
+
 static const char *const stages[] = { "system", "configure", "image" };
 
 static int find_items(const char *cache_dir, struct items *ret, struct pv_error *err)
@@ -153,6 +182,8 @@ static int find_items(const char *cache_dir, struct items *ret, struct pv_error 
 			else
 				add_record(cache_dir, stages[i], names.v[k], ret);
 	}
+	if (find_dom0s(cache_dir, ret, err) < 0)
+		return -1;
 	size_t nrecords = ret->n;
 	if (list(objects, &folders, err) < 0)
 		return -1;
@@ -188,7 +219,8 @@ int pv_cache_measure(const char *cache_dir, struct pv_cache_size *ret, struct pv
 		return -1;
 	for (size_t i = 0; i < items.n; i++)
 		count(&items.v[i], items.v[i].kind == PACKAGE ? &ret->packages :
-				   items.v[i].kind == TREE ? &ret->trees : &ret->results);
+				   items.v[i].kind == TREE ? &ret->trees :
+				   items.v[i].kind == DOM0 ? &ret->dom0s : &ret->results);
 	return 0;
 }
 
@@ -197,6 +229,17 @@ static int by_use(const void *a, const void *b)
 	const struct item *x = a, *y = b;
 
 	return (x->used > y->used) - (x->used < y->used);
+}
+
+int pv_cache_remove_dom0(const char *folder, bool *ret_busy, struct pv_error *err)
+{
+	pv_autoclose int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	*ret_busy = false;
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : pv_error_errno(err, PV_ERR_STAGE, errno, "%s", folder);
+	*ret_busy = flock(fd, LOCK_EX | LOCK_NB) < 0;
+	return *ret_busy ? 0 : pv_rmtree(folder, err);
 }
 
 /* Record first: an object without one is only space, a record without an object a lie. */
@@ -266,8 +309,14 @@ int pv_cache_collect(const char *cache_dir, uint64_t limit, bool *ret_busy, stru
 	if (items.n > 1)
 		qsort(items.v, items.n, sizeof(*items.v), by_use);
 	for (size_t i = 0; i < items.n && total > limit; i++) {
-		if (remove_item(&items.v[i], err) < 0)
+		bool busy = false;
+
+		int rc = items.v[i].folder ? pv_cache_remove_dom0(items.v[i].folder, &busy, err) : remove_item(&items.v[i], err);
+
+		if (rc < 0)
 			return -1;
+		if (busy)
+			continue;
 		total -= items.v[i].bytes;
 		count(&items.v[i], ret_freed);
 	}

@@ -20,13 +20,17 @@ struct pv_cache_size {
 	struct pv_cache_part packages;	/* .debs, indexes and all that no record names */
 	struct pv_cache_part trees;	/* objects of stages, one a record */
 	struct pv_cache_part results;	/* records of images */
+	struct pv_cache_part dom0s;	/* with what they saved */
 };
 
 /* Counts; a folder that is not there is empty. */
 int pv_cache_measure(const char *cache_dir, struct pv_cache_size *ret, struct pv_error *err) PV_MUST_CHECK;
 
-/* Removes what was of no use for longest until at most `limit` bytes are left. *ret_busy: somebody uses the cache, and nothing
- * was done. The freed bytes count as the disk counts. */
+/* Removes a dom0; *ret_busy: a verification holds its folder (dom0.h), and it stays. */
+int pv_cache_remove_dom0(const char *folder, bool *ret_busy, struct pv_error *err) PV_MUST_CHECK;
+
+/* Removes what was of no use for longest until at most `limit` bytes are left. *ret_busy: a build uses the cache, and nothing
+ * was done; a dom0 that is in use just stays. The freed bytes count as the disk counts. */
 int pv_cache_collect(const char *cache_dir, uint64_t limit, bool *ret_busy, struct pv_cache_part *ret_freed,
 		     struct pv_error *err) PV_MUST_CHECK;
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -205,6 +206,44 @@ static void test_results(void **state)
 	assert_false(pv_exists(chunks));
 }
 
+/* A dom0 and what it saved go together, the one that was of no use for longest first, and never one that is held. */
+static void test_dom0s(void **state)
+{
+	struct fixture *f = *state;
+	const struct timespec old[2] = { { 1000, 0 }, { 1000, 0 } }, young[2] = { { 2000, 0 }, { 2000, 0 } };
+	pv_autofree char *a = pv_fmt("%s/dom0/aa", f->dir), *b = pv_fmt("%s/dom0/bb", f->dir);
+	pv_autofree char *initrd = pv_path_join(a, "initrd"), *saved = pv_path_join(a, "state-1");
+	struct pv_cache_size size;
+	struct pv_cache_part freed;
+	bool busy;
+
+	assert_int_equal(pv_mkdirs(a, 0755, NULL), 0);
+	assert_int_equal(pv_mkdirs(b, 0755, NULL), 0);
+	assert_int_equal(pv_write_file(initrd, "x", 1, 0600, NULL), 0);
+	assert_int_equal(pv_write_file(saved, "x", 1, 0600, NULL), 0);
+	assert_int_equal(utimensat(AT_FDCWD, a, old, 0), 0);
+	assert_int_equal(utimensat(AT_FDCWD, b, young, 0), 0);
+	assert_int_equal(pv_cache_measure(f->dir, &size, NULL), 0);
+	assert_int_equal(size.dom0s.n, 2);
+	assert_true(size.dom0s.bytes >= 8192);
+	pv_objects_free(f->objects);
+	f->objects = NULL;
+
+	int held = open(a, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(held, LOCK_SH), 0);
+	assert_int_equal(pv_cache_collect(f->dir, 0, &busy, &freed, NULL), 0);
+	assert_false(busy);
+	assert_true(pv_exists(saved));
+	assert_false(pv_exists(b));
+	close(held);
+	assert_int_equal(pv_mkdirs(b, 0755, NULL), 0);
+	assert_int_equal(pv_cache_measure(f->dir, &size, NULL), 0);
+	assert_int_equal(pv_cache_collect(f->dir, size.dom0s.bytes - 1, &busy, &freed, NULL), 0);
+	assert_int_equal(freed.n, 1);
+	assert_false(pv_exists(a));
+	assert_true(pv_exists(b));
+}
+
 static void test_nobody_verifies_what_is_collected(void **state)
 {
 	struct fixture *f = *state;
@@ -230,6 +269,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_verify, enter, leave),
 		cmocka_unit_test_setup_teardown(test_collect, enter, leave),
 		cmocka_unit_test_setup_teardown(test_results, enter, leave),
+		cmocka_unit_test_setup_teardown(test_dom0s, enter, leave),
 		cmocka_unit_test_setup_teardown(test_nobody_verifies_what_is_collected, enter, leave),
 	};
 
