@@ -311,7 +311,8 @@ int pv_cache_collect(const char *cache_dir, uint64_t limit, bool *ret_busy, stru
 	for (size_t i = 0; i < items.n && total > limit; i++) {
 		bool busy = false;
 
-		int rc = items.v[i].folder ? pv_cache_remove_dom0(items.v[i].folder, &busy, err) : remove_item(&items.v[i], err);
+		int rc = items.v[i].folder ? pv_cache_remove_dom0(items.v[i].folder, &busy, err) :
+					     remove_item(&items.v[i], err);
 
 		if (rc < 0)
 			return -1;
