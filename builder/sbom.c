@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "spdx.h"
 #include "text.h"
 #include "version.h"
 
@@ -144,17 +145,35 @@ static json_t *spdx_package(const char *id, const char *name, const char *versio
 			 sha256);
 }
 
-/* The names in debian/copyright are not SPDX's: they are told as what they are. */
+/* All that debian/copyright names holds for some file of the package. The expression is there only when each name has its
+ * like in SPDX; the names are told as they are in any case. */
 static void spdx_licenses(json_t *object, const json_t *p)
 {
 	const json_t *licenses = json_object_get(p, "licenses");
-	pv_autostrv names = PV_STRV_INIT;
+	pv_autostrv names = PV_STRV_INIT, terms = PV_STRV_INIT;
+	size_t known = 0;
 
-	for (size_t i = 0; i < json_array_size(licenses); i++)
-		if (json_is_string(json_array_get(licenses, i)))
-			pv_strv_add(&names, json_string_value(json_array_get(licenses, i)));
+	for (size_t i = 0; i < json_array_size(licenses); i++) {
+		const char *name = json_string_value(json_array_get(licenses, i));
+		bool single;
+		pv_autofree char *term = name ? pv_spdx_expression(name, &single) : NULL, *one = NULL;
+
+		if (name)
+			pv_strv_add(&names, name);
+		if (!term)
+			continue;
+		one = single ? pv_steal(&term) : pv_fmt("(%s)", term);
+		if (!pv_strv_has(&terms, one))		/* BSD-3-clause and BSD-3-Clause are one */
+			pv_strv_add(&terms, one);
+		known++;
+	}
 	if (names.n == 0)
 		return;
+	if (known == names.n) {
+		pv_autofree char *expression = pv_strv_join(&terms, " AND ");
+
+		json_object_set_new(object, "licenseDeclared", json_string(expression));
+	}
 	pv_autofree char *joined = pv_strv_join(&names, ", ");
 	pv_autofree char *words = pv_fmt("debian/copyright names: %s", joined);
 	json_object_set_new(object, "licenseComments", json_string(words));
@@ -215,6 +234,21 @@ static json_t *sha256_json(const char *hex)
 	return json_pack("[{s:s, s:s}]", "alg", "SHA-256", "content", hex);
 }
 
+/* One identifier of SPDX, else the name as it is: an expression may only stand there alone. Each once. */
+static void add_cyclonedx_license(json_t *list, const char *name)
+{
+	bool single;
+	pv_autofree char *id = pv_spdx_expression(name, &single);
+	json_t *license = json_pack("{s:{s:s}}", "license", id && single ? "id" : "name", id && single ? id : name);
+	bool there = false;
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		there = there || json_equal(json_array_get(list, i), license);
+	if (!there)
+		json_array_append(list, license);
+	json_decref(license);
+}
+
 static json_t *cyclonedx_component(const json_t *manifest, const json_t *p, const char *purl)
 {
 	const json_t *licenses = json_object_get(p, "licenses");
@@ -227,7 +261,7 @@ static json_t *cyclonedx_component(const json_t *manifest, const json_t *p, cons
 
 	for (size_t i = 0; i < json_array_size(licenses); i++)
 		if (json_is_string(json_array_get(licenses, i)))
-			json_array_append_new(list, json_pack("{s:{s:O}}", "license", "name", json_array_get(licenses, i)));
+			add_cyclonedx_license(list, json_string_value(json_array_get(licenses, i)));
 	if (json_array_size(list) > 0)
 		json_object_set(object, "licenses", list);
 	json_decref(list);

@@ -156,9 +156,11 @@ assert len(set(ids)) == 3 and {r["relatedSpdxElement"] for r in s["relationships
 assert [x["externalRefs"][0]["referenceLocator"] for x in s["packages"][1:]] == purl
 assert s["packages"][2]["sourceInfo"] == "built from source package gcc-12 12.2.0-14"
 assert s["packages"][0]["checksums"][0]["checksumValue"] == raw
+assert [x["licenseDeclared"] for x in s["packages"]] == ["NOASSERTION", "GPL-2.0-or-later", "NOASSERTION"]
 assert c["specVersion"] == "1.5" and [x["purl"] for x in c["components"]] == purl == c["dependencies"][0]["dependsOn"]
 assert c["metadata"]["component"]["hashes"][0]["content"] == raw
-assert c["components"][0]["licenses"] == [{"license": {"name": "GPL-2+"}}]
+assert c["components"][0]["licenses"] == [{"license": {"id": "GPL-2.0-or-later"}}]
+assert c["components"][1]["licenses"] == [{"license": {"name": "GPL-3+ with exception"}}, {"license": {"name": "Artistic \"x\""}}]
 assert p["subject"] == [{"name": "mini.raw", "digest": {"sha256": raw}}]
 b = {x["name"]: x for x in p["predicate"]["runDetails"]["byproducts"]}
 a = b["verdict.json"]["annotations"]
