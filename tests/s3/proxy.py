@@ -5,7 +5,6 @@
 #   {"wait": SECONDS, "on": "text"}   holds such requests up before they go on
 #   {"forget": ["header"]}            leaves these headers of requests out on the way, as a server that does not know them
 #   {"lose": "text"}                  passes such a request on, and breaks the connection in place of the answer (once)
-#   {"date": "..."}                   the clock is wrong: adds that many seconds to x-amz-date (breaks the signature too)
 # argv: its port, the server's port, the file.
 import json, os, socket, sys, threading, time
 
