@@ -15,8 +15,11 @@
 
 void pv_aws_done(struct pv_aws *aws)
 {
-	if (aws->secret)
-		explicit_bzero(aws->secret, strlen(aws->secret));
+	char *const secrets[] = { aws->secret, aws->token };
+
+	for (size_t i = 0; i < PV_COUNT(secrets); i++)
+		if (secrets[i])
+			explicit_bzero(secrets[i], strlen(secrets[i]));
 	pv_freep(&aws->key_id);
 	pv_freep(&aws->secret);
 	pv_freep(&aws->token);

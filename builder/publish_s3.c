@@ -16,8 +16,9 @@
 #include "workdir.h"
 
 #define LOCK ".lock"
-#define LOCK_OLD_S 60u			/* it is held for a few small requests */
-#define LOCK_WAIT_S 180u
+#define LOCK_MAX ((size_t)4096)		/* somebody else may write more than a token */
+#define LOCK_OLD_S 300u			/* it is held for a few small requests, each of which may be tried again for a while */
+#define LOCK_WAIT_S 600u
 #define ROUNDS 20u			/* each one lost to somebody who published meanwhile */
 #define TOKEN_LEN 33
 
@@ -207,7 +208,7 @@ static int is_mine(struct job *j, bool *ret, struct pv_error *err)
 	pv_autofree char *text = NULL;
 	size_t len;
 
-	if (pv_s3_get(j->s3, LOCK, TOKEN_LEN, &text, &len, err) < 0)
+	if (pv_s3_get(j->s3, LOCK, LOCK_MAX, &text, &len, err) < 0)
 		return -1;
 	*ret = pv_streq(text, j->token);
 	return 0;

@@ -18,7 +18,7 @@ int pv_s3_address_parse(const char *to, struct pv_s3_address *ret, struct pv_err
 
 /* Files first, lists next, the index last; each object whole. Who replaces lists has the object .lock meanwhile, made under
  * the condition that there is none (where a server knows no conditions: still its own a second later), and finds the lists
- * as it read them; else it begins again. A lock that is older than a minute was left by a run that was killed.
+ * as it read them; else it begins again. A lock that is older than five minutes was left by a run that was killed.
  * shown: "s3://BUCKET/PREFIX". */
 int pv_publish_s3(const struct pv_s3_place *place, const char *shown, const struct pv_publish *what,
 		  struct pv_publish_result *ret, struct pv_error *err) PV_MUST_CHECK;
