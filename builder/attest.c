@@ -83,8 +83,8 @@ int pv_attest_name(const char *dir, char **ret, struct pv_error *err)
 
 /* --- making --- */
 
-/* The report's digest of the disk is one of its chunks. */
-static int check_report(const char *dir, const char *image, struct pv_error *err)
+/* The report's digest of the disk is one of its chunks. *ret_recipe: what the report of this very disk says; else NULL. */
+static int check_report(const char *dir, const char *image, json_t **ret_recipe, struct pv_error *err)
 {
 	pv_autofree char *path = pv_path_join(dir, image);
 	pv_autochunks chunks = { 0 };
@@ -93,6 +93,7 @@ static int check_report(const char *dir, const char *image, struct pv_error *err
 	const json_t *a;
 	size_t i;
 
+	*ret_recipe = NULL;
 	if (read_json(dir, "report.json", &report, NULL, err) < 0)
 		return -1;
 	json_array_foreach(json_object_get(report, "artifacts"), i, a) {
@@ -105,6 +106,7 @@ static int check_report(const char *dir, const char *image, struct pv_error *err
 		if (!pv_streq(said, digest))
 			return pv_error_set(err, PV_ERR_DIFFERS, "%s: report.json beside it is of another image, or the image "
 					    "was changed since; build it anew", path);
+		*ret_recipe = json_incref(json_object_get(report, "recipe"));
 		return 0;
 	}
 	return 0;
@@ -187,7 +189,7 @@ static int write_sums(const char *dir, const struct pv_sum *known, struct pv_err
 int pv_attest_make(const char *dir, const char *lock, const char *key, bool *ret_verified, struct pv_error *err)
 {
 	char manifest_sha256[PV_SHA256_HEX], verdict_sha256[PV_SHA256_HEX], lock_sha256[PV_SHA256_HEX];
-	autojson *manifest = NULL, *verdict = NULL;
+	autojson *manifest = NULL, *verdict = NULL, *recipe = NULL;
 	struct pv_sum known;
 
 	if (read_manifest(dir, &manifest, manifest_sha256, err) < 0 ||
@@ -196,11 +198,12 @@ int pv_attest_make(const char *dir, const char *lock, const char *key, bool *ret
 	pv_autofree char *image = pv_fmt("%s.raw", word(manifest, "name"));
 	known.name = image;
 	if (pv_sums_hash(dir, image, known.sha256, err) < 0 || check_verdict(dir, verdict, known.sha256, err) < 0 ||
-	    check_report(dir, image, err) < 0)
+	    check_report(dir, image, &recipe, err) < 0)
 		return -1;
 	struct pv_provenance p = {
 		.manifest = manifest, .image_sha256 = known.sha256, .manifest_sha256 = manifest_sha256, .verdict = verdict,
 		.verdict_sha256 = verdict_sha256, .lock_sha256 = lock_digest(lock, manifest, lock_sha256) ? lock_sha256 : NULL,
+		.recipe = recipe,
 	};
 	if (write_documents(dir, &p, err) < 0 || write_sums(dir, &known, err) < 0)
 		return -1;

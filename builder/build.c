@@ -334,6 +334,19 @@ static int export_result(const struct build *b, struct pv_error *err)
 	return rc;
 }
 
+/* By their names in the folder of recipes. */
+static void note_recipe(struct pv_report *report, const struct pv_recipe *recipe)
+{
+	const char *leaf = strrchr(recipe->path, '/');
+
+	pv_report_recipe(report, leaf ? leaf + 1 : recipe->path, recipe->sha256);
+	if (!recipe->base_path)
+		return;
+	leaf = strrchr(recipe->base_path, '/');
+	pv_autofree char *base = pv_fmt("base/%s", leaf ? leaf + 1 : recipe->base_path);
+	pv_report_recipe(report, base, recipe->base_sha256);
+}
+
 static int build_locked(struct build *b, struct pv_error *err)
 {
 	pv_autofree char *log_path = pv_path_join(b->hidden, "build.log");
@@ -343,6 +356,7 @@ static int build_locked(struct build *b, struct pv_error *err)
 	if (pv_result_recover(&place, err) < 0 || pv_rmtree(b->hidden, err) < 0 || pv_mkdirs(b->hidden, 0755, err) < 0)
 		return -1;
 	b->report = pv_report_new(b->req->recipe->name);
+	note_recipe(b->report, b->req->recipe);
 	int rc = pv_log_file(b->req->log, log_path, err);
 	if (rc == 0)
 		rc = plan_and_run(b, err);

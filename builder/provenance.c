@@ -38,6 +38,9 @@ static json_t *dependencies(const struct pv_provenance *p)
 	json_t *list = json_array();
 	size_t i;
 
+	json_array_foreach(p->recipe, i, package)
+		if (*word(package, "file") && pv_digest_valid(word(package, "sha256")))
+			json_array_append_new(list, resource(word(package, "file"), word(package, "sha256")));
 	if (p->lock_sha256) {
 		pv_autofree char *file = pv_fmt("%s.lock", word(manifest, "name"));
 		json_array_append_new(list, resource(file, p->lock_sha256));

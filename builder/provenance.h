@@ -15,6 +15,7 @@ struct pv_provenance {
 	const struct json_t *verdict;		/* NULL: not verified */
 	const char *verdict_sha256;
 	const char *lock_sha256;		/* NULL: no lock, or one of other packages */
+	const struct json_t *recipe;		/* "recipe" of the build's report; NULL: not known */
 };
 
 /* The file's text; the caller frees. */

@@ -285,6 +285,9 @@ static int load(const char *name, struct source *recipe, const struct bases *bas
 	r.name = pv_xstrdup(name);
 	r.path = pv_xstrdup(recipe->file);
 	r.base_path = pv_xstrdup(base.file);
+	pv_digest_mem(recipe->text, recipe->len, r.sha256);
+	if (base.have)
+		pv_digest_mem(base.text, base.len, r.base_sha256);
 	*ret = r;
 	r = (struct pv_recipe){ 0 };
 	return 0;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "digest.h"
 #include "error.h"
 #include "text.h"
 
@@ -32,6 +33,7 @@ struct pv_recipe {
 	char *name;			/* the file's name without .yaml */
 	char *path;			/* the file itself */
 	char *base_path;		/* its base's file, or NULL */
+	char sha256[PV_SHA256_HEX], base_sha256[PV_SHA256_HEX];	/* of both files; "" without a base */
 	char *kind;			/* kind: "image", also when not said, or "dom0" */
 	char *distribution;		/* distribution: */
 	char *suite;			/* suite: (codename) */

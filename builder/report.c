@@ -134,6 +134,16 @@ static void add_artifact(struct pv_report *report, const char *file, const char 
 	json_array_append_new(report->artifacts, artifact);
 }
 
+void pv_report_recipe(struct pv_report *report, const char *file, const char sha256[PV_SHA256_HEX])
+{
+	if (!report)
+		return;
+	json_t *list = json_object_get(report->root, "recipe");
+	if (!list)
+		list = add_array(report->root, "recipe");
+	json_array_append_new(list, json_pack("{s:o, s:s}", "file", text_json(file), "sha256", sha256));
+}
+
 void pv_report_artifact(struct pv_report *report, const char *file, const char sha256[PV_SHA256_HEX], uint64_t size)
 {
 	add_artifact(report, file, "sha256", sha256, size);

@@ -27,6 +27,9 @@ void pv_report_stage_end(struct pv_report *report, const char *state);
 /* A child of the stage that runs now, as it ended. argv0 only: arguments may bear what no record may hold. */
 void pv_report_child(struct pv_report *report, const char *argv0, const struct pv_proc_result *res);
 
+/* A recipe's file or its base's, as the run read it. */
+void pv_report_recipe(struct pv_report *report, const char *file, const char sha256[PV_SHA256_HEX]);
+
 /* An artifact: its name without folders, digest and size in bytes. */
 void pv_report_artifact(struct pv_report *report, const char *file, const char sha256[PV_SHA256_HEX], uint64_t size);
 

@@ -22,6 +22,8 @@ done
 bt_is "plain: the result's path comes last" "$(tail -n 1 "$TMP/err")" "mini: $MI_OUT/mini/mini.raw (not verified)"
 bt_is "plain: no control character" "$(tr -d '\n' <"$TMP/err" | LC_ALL=C tr -d '\040-\176' | wc -c)" 0
 bt_is "plain: few lines" "$([ "$(wc -l <"$TMP/err")" -le 40 ] && echo yes)" yes
+bt_is "the report has the recipe's digest" "$(bt_json "$MI_OUT/mini/report.json" 'd["recipe"][0]["sha256"]')" \
+	"$(sha256sum <"$BT_HOME/recipes/mini.yaml" | cut -d' ' -f1)"
 bt_is "the log has what the programs said" "$(grep -c 'Setting up ' "$MI_OUT/mini/build.log" | sed 's/^[1-9].*/yes/')" yes
 
 # --- a terminal ---

@@ -56,7 +56,8 @@ write("manifest.json", {"schema": "pvimg.manifest/1", "name": "mini", "distribut
     "flavor": {"memory": 1 << 30, "vcpus": 1}, "settings": {"reserve_mib": 64, "sysctl": {}, "memcached": {}, "apache": {}},
     "packages": [package("base-files", "12.4+deb12u5", "all", licenses=["GPL-2+"]),
         package("libstdc++6", "1:12.2.0-14~x", "amd64", source="gcc-12", source_version="12.2.0-14", licenses=["GPL-3+ with exception", "Artistic \"x\""])]})
-write("report.json", {"schema": "pvimg.report/1", "artifacts": [{"file": "mini.raw", "chunks_sha256": chunks(raw), "size": len(raw)}]})
+write("report.json", {"schema": "pvimg.report/1", "recipe": [{"file": "mini.yaml", "sha256": "ab" * 32},
+    {"file": "base/mini.yaml", "sha256": "cd" * 32}, {"file": "x", "sha256": "no"}, 7], "artifacts": [{"file": "mini.raw", "chunks_sha256": chunks(raw), "size": len(raw)}]})
 write("verdict.json", {"schema": "pvimg.verdict/1", "green": True, "class": "PVHVM", "driver": "xen-in-qemu",
     "driver_facts": {"xen": "4.17.5"}, "image_sha256": hashlib.sha256(raw).hexdigest(), "memory": 1 << 30, "vcpus": 1,
     "checks": [{"name": "boot", "state": "green", "expected": "up", "seen": "up"}]})
@@ -166,7 +167,9 @@ b = {x["name"]: x for x in p["predicate"]["runDetails"]["byproducts"]}
 a = b["verdict.json"]["annotations"]
 assert a["driver"] == "xen-in-qemu" and a["driver_facts"]["xen"] == "4.17.5" and a["checks"][0]["name"] == "boot"
 assert b["verdict.json"]["digest"]["sha256"] == hashlib.sha256(open(f"{d}/verdict.json", "rb").read()).hexdigest()
-assert [x["uri"] for x in p["predicate"]["buildDefinition"]["resolvedDependencies"]] == purl
+deps = p["predicate"]["buildDefinition"]["resolvedDependencies"]
+assert deps[:2] == [{"name": "mini.yaml", "digest": {"sha256": "ab" * 32}}, {"name": "base/mini.yaml", "digest": {"sha256": "cd" * 32}}]
+assert [x["uri"] for x in deps[2:]] == purl
 PY
 rc=0
 "$HERE/tests/schema/boms" img >said 2>&1 || rc=$?

@@ -82,6 +82,8 @@ static void fill(struct pv_report *report)
 	pv_report_stage_end(report, "skipped");
 	pv_report_stage_begin(report, "install");
 	pv_report_child(report, "/usr/bin/dpkg", &killed);
+	pv_report_recipe(report, "debian-2g.yaml", DIGEST);
+	pv_report_recipe(report, "base/debian.yaml", DIGEST);
 	pv_report_artifact(report, "debian-2g.raw", DIGEST, 1ULL << 40);
 	pv_report_finding(report, "odd %s\n", "\xff name");
 	pv_report_number(report, "downloaded_bytes", 5);
