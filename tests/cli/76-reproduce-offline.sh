@@ -19,15 +19,28 @@ mi_build mini "$@"
 bt_is "a build fills the store: exit status" "$MI_RC" 0
 unfinished() { find "$scratch" -name .unfinished | wc -l; }
 
+# begin: a run as job, until its first build works
+begin() {
+	# shellcheck disable=SC2016
+	bt_as sh -c 'echo $$ >"$1"; shift; exec "$@"' - "$BT_HOME/pid" env "$MI_ENV" "$BT_PVIMG" reproduce mini --offline \
+		--recipes "$BT_HOME/recipes" --keyring "$MI_KEY" --out "$MI_OUT" >"$TMP/out" 2>"$TMP/err" </dev/null &
+	job=$! n=0
+	until ls "$scratch"/pvimg-reproduce.*/*/cache/work/* >/dev/null 2>&1 || ! kill -0 "$job" 2>/dev/null || [ "$n" -gt 600 ]; do
+		n=$((n + 1))
+		sleep 0.1
+	done
+}
+
 bt_as mkdir "$scratch/pvimg-reproduce.kept"
-# shellcheck disable=SC2016
-bt_as sh -c 'echo $$ >"$1"; shift; exec "$@"' - "$BT_HOME/pid" env "$MI_ENV" "$BT_PVIMG" reproduce mini --offline \
-	--recipes "$BT_HOME/recipes" --keyring "$MI_KEY" --out "$MI_OUT" >"$TMP/out" 2>"$TMP/err" </dev/null &
-job=$! n=0
-until ls "$scratch"/pvimg-reproduce.*/*/cache/work/* >/dev/null 2>&1 || ! kill -0 "$job" 2>/dev/null || [ "$n" -gt 600 ]; do
-	n=$((n + 1))
-	sleep 0.1
-done
+begin
+kill -INT "$(cat "$BT_HOME/pid")" || cat "$TMP/err"
+rc=0
+wait "$job" || rc=$?
+bt_is "interrupted: exit status, and what is left" "$rc $(ls -A "$scratch")" "130 pvimg-reproduce.kept"
+bt_is "interrupted: it says so in one line" "$(grep -c '^pvimg: ' "$TMP/err")" 1
+bt_nothing_left
+
+begin
 mi_pvimg clean --out "$MI_OUT"
 bt_is "clean leaves a run that is alive alone" "$MI_RC $(unfinished)" "0 1"
 kill -KILL "$(cat "$BT_HOME/pid")" || cat "$TMP/err"
