@@ -75,16 +75,21 @@ bool pv_xapi_may_pass(const struct pv_xapi_fault *fault)
 	return advice && advice->may_pass;
 }
 
+/* References are of no use to a reader, and a session's own is a secret. */
+static bool has_reference(const char *word)
+{
+	return strstr(word, "OpaqueRef:");
+}
+
 int pv_xapi_refused(const char *what, const struct pv_xapi_fault *fault, struct pv_error *err)
 {
-	const char *code = fault->code ? fault->code : "no reason given";
+	const char *code = fault->code && !has_reference(fault->code) ? fault->code : "no reason given";
 	const struct advice *advice = advice_of(code);
 	pv_autostr said = PV_STR_INIT;
 
 	pv_str_add(&said, code);
 	for (size_t i = 0; i < fault->data.n; i++)
-		/* references and the session's own are of no use to a reader, and sessions are secrets */
-		if (*fault->data.v[i] && !pv_starts(fault->data.v[i], "OpaqueRef:"))
+		if (*fault->data.v[i] && !has_reference(fault->data.v[i]))
 			pv_str_addf(&said, ", %s", fault->data.v[i]);
 	pv_autofree char *shown = pv_printable(said.data, said.len < WORDS_MAX ? said.len : WORDS_MAX);
 	return pv_error_set(err, PV_ERR_ARCHIVE, "%s: the host refused: %s%s%s", what, shown, advice ? ": " : "",

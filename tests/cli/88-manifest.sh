@@ -255,6 +255,18 @@ for f in verdict.json sbom.spdx.json sbom.cdx.json provenance.json; do
 	run 7 check-signature lie --allowed-signers alice.signers --identity alice
 	says "^another image's $f\$"
 done
+# somebody signed a folder without a manifest, or with nonsense for one
+for what in 'not covered' unreadable; do
+	rm -rf lie
+	cp -r ssh lie
+	if [ "$what" = unreadable ]; then echo '{' >lie/manifest.json; else rm lie/manifest.json; fi
+	(cd lie && for x in *; do case $x in SHA256SUMS*) ;; *) sha256sum "$x" ;; esac; done >SHA256SUMS)
+	sign lie
+	run 7 check-signature lie --allowed-signers alice.signers --identity alice
+	says "^$what manifest.json\$"
+done
+rm -rf lie
+cp -r ssh lie
 
 # --- a hostile SHA256SUMS, well signed ---
 sum=$(sha256sum <ssh/console.log | cut -d' ' -f1)
